@@ -36,12 +36,12 @@ template <typename... Args>
 }
 
 // For what only a defect of ours can break; never for input.
-#define QUERN_CHECK(condition)                                                          \
-  do {                                                                                  \
-    if (!(condition)) {                                                                 \
-      throw std::logic_error(                                                           \
+#define QUERN_CHECK(condition)                                                               \
+  do {                                                                                       \
+    if (!(condition)) {                                                                      \
+      throw std::logic_error(                                                                \
           ::fmt::format("{}:{}: defect: {} does not hold", __FILE__, __LINE__, #condition)); \
-    }                                                                                   \
+    }                                                                                        \
   } while (false)
 
 }  // namespace quern

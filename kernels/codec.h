@@ -13,9 +13,9 @@ bool CanEncode(Type type);
 bool CanDecode(Type type);
 
 // Encodes `rows` rows of `cols` weights: in[rows, cols] in row-major order, out[rows * RowBytes].
-// cols must be a multiple of the type's block. `importance` has `cols` weights that serve every row,
-// or is empty. The bytes are those of llama.cpp's x86-64 quantizers, on every target.
-// The caller has checked that the weights are finite.
+// cols must be a multiple of the type's block. `importance` has `cols` weights that serve every
+// row, or is empty. The bytes are those of llama.cpp's x86-64 quantizers, on every target. The
+// caller has checked that the weights are finite.
 void EncodeRows(Type type, const float* in, int64_t rows, int64_t cols,
                 std::span<const float> importance, std::byte* out);
 

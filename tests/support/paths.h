@@ -35,9 +35,9 @@ void WriteText(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace quern::testing
 
-#define QUERN_NEEDS_SHARED(variable, name)                       \
-  const auto variable = ::quern::testing::Shared(name);          \
-  if (variable.empty()) {                                        \
+#define QUERN_NEEDS_SHARED(variable, name)                        \
+  const auto variable = ::quern::testing::Shared(name);           \
+  if (variable.empty()) {                                         \
     ::quern::testing::SaySkipped("../shared/" name " is absent"); \
-    return;                                                      \
+    return;                                                       \
   }

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <functional>
+
+namespace CLI {
+class App;
+}
+
+// THE list of commands: X(name, function that defines it, one line of help). Each function stands
+// in the file of its command's name.
+#define QUERN_COMMANDS(X) \
+  X("inspect", DefineInspect, "Show a GGUF file: keys, tensors, types, sizes, bits per weight")
+
+namespace quern::cli {
+
+#define QUERN_COMMAND_DECLARE(name, define, summary) std::function<int()> define(CLI::App& app);
+QUERN_COMMANDS(QUERN_COMMAND_DECLARE)
+#undef QUERN_COMMAND_DECLARE
+
+}  // namespace quern::cli

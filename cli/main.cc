@@ -1,0 +1,68 @@
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <new>
+
+#include "base/error.h"
+#include "cli/command.h"
+
+namespace quern::cli {
+namespace {
+
+constexpr const char* kAbout =
+    "Quern reads HuggingFace checkpoints and LoRA adapters, merges them, and writes and quantizes\n"
+    "GGUF files that llama.cpp and Ollama load.\n\n"
+    "  quern convert ./my-model --lora ./my-adapter --outtype q4_k_m --outfile my-model.gguf\n"
+    "  quern quantize my-model.gguf q4_k_m\n"
+    "  quern perplexity -m my-model.gguf -f text.txt\n";
+
+// The command whose name the program was called by ("quantize" is a link to "quern"), if any.
+const Command* CalledAs(const char* argv0) {
+  const std::string name = std::filesystem::path(argv0).filename().string();
+  for (const Command& command : AllCommands()) {
+    if (name == command.name) return &command;
+  }
+  return nullptr;
+}
+
+int ParseAndRun(int argc, char** argv) {
+  CLI::App app(kAbout, "quern");
+  std::function<int()> chosen;
+  if (const Command* command = CalledAs(argv[0])) {
+    app.name(command->name);
+    app.description(command->summary);
+    chosen = command->define(app);
+  } else {
+    app.require_subcommand(1);
+    for (const Command& command : AllCommands()) {
+      CLI::App* sub = app.add_subcommand(command.name, command.summary);
+      auto run = command.define(*sub);
+      sub->callback([&chosen, run] { chosen = run; });
+    }
+  }
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
+  }
+  return chosen();
+}
+
+}  // namespace
+}  // namespace quern::cli
+
+int main(int argc, char** argv) {
+  try {
+    return quern::cli::ParseAndRun(argc, argv);
+  } catch (const quern::Error& error) {
+    fmt::print(stderr, "error: {}\n", error.what());
+    return static_cast<int>(error.kind());
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "error: out of memory\n");
+    return 1;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "defect in quern, please report it: {}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,60 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+
+#include "base/parallel.h"
+#include "gguf/tensor_sink.h"
+
+namespace quern {
+namespace {
+
+struct Piece {
+  size_t tensor;
+  int64_t first, count;
+};
+
+std::vector<Piece> Pieces(const TensorSource& source, int64_t piece_bytes) {
+  std::vector<Piece> pieces;
+  const auto& tensors = source.tensors();
+  for (size_t t = 0; t < tensors.size(); ++t) {
+    // A piece is measured in float32, the widest form that its rows take on the way.
+    const int64_t row_bytes = std::max<int64_t>(tensors[t].cols() * 4, 1);
+    const int64_t step = std::max<int64_t>(piece_bytes / row_bytes, 1);
+    for (int64_t row = 0; row < tensors[t].rows(); row += step) {
+      pieces.push_back({t, row, std::min(step, tensors[t].rows() - row)});
+    }
+  }
+  return pieces;
+}
+
+}  // namespace
+
+void Stream(const TensorSource& source, TensorSink& sink, Progress& progress, int64_t piece_bytes) {
+  const std::vector<Piece> pieces = Pieces(source, piece_bytes);
+  const auto total = static_cast<int64_t>(source.tensors().size());
+  std::mutex mutex;
+  int64_t next = 0;
+  auto take = [&]() -> const Piece* {
+    std::lock_guard lock(mutex);
+    if (next == static_cast<int64_t>(pieces.size())) return nullptr;
+    const Piece* piece = &pieces[static_cast<size_t>(next++)];
+    if (piece->first == 0) {
+      progress.Step(static_cast<int64_t>(piece->tensor) + 1, total,
+                    source.tensors()[piece->tensor].name);
+    }
+    return piece;
+  };
+  // Workers take pieces in the file's order, so that reads and writes stay nearly sequential.
+  ParallelFor(ThreadCount(), 1, [&](int64_t, int64_t) {
+    std::vector<std::byte> buffer;
+    while (const Piece* piece = take()) {
+      const TensorInfo& tensor = source.tensors()[piece->tensor];
+      buffer.resize(static_cast<size_t>(piece->count * tensor.row_bytes()));
+      source.ReadRows(piece->tensor, piece->first, piece->count, buffer);
+      sink.WriteRows(piece->tensor, piece->first, buffer);
+    }
+  });
+}
+
+}  // namespace quern
