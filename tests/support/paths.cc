@@ -17,8 +17,9 @@ fs::path BinDir() { return QUERN_BIN_DIR; }
 
 fs::path Shared(std::string_view name) {
   const char* env = std::getenv("QUERN_SHARED");
-  const fs::path path = (env ? fs::path(env) : SourceDir().parent_path() / "shared") / name;
-  return fs::exists(path) ? path : fs::path();
+  const fs::path shared = (env ? fs::path(env) : SourceDir().parent_path() / "shared") / name;
+  if (fs::exists(shared)) return shared;
+  return fs::exists(TestData(name)) ? TestData(name) : fs::path();
 }
 
 void SaySkipped(std::string_view what) {

@@ -11,8 +11,9 @@ std::filesystem::path SourceDir();
 std::filesystem::path TestData(std::string_view name);
 std::filesystem::path BinDir();
 
-// `name` below ../shared (or $QUERN_SHARED), or an empty path where it is not there.
-// A test that needs it calls QUERN_NEEDS_SHARED, which says on stderr that the test was skipped.
+// `name` below ../shared (or $QUERN_SHARED), else below testdata/, which has the same layout for
+// the part that the repository carries; an empty path where it is in neither. A test that needs it
+// calls QUERN_NEEDS_SHARED, which says on stderr that the test was skipped.
 std::filesystem::path Shared(std::string_view name);
 void SaySkipped(std::string_view what);
 
@@ -35,9 +36,9 @@ void WriteText(const std::filesystem::path& path, std::string_view text);
 
 }  // namespace quern::testing
 
-#define QUERN_NEEDS_SHARED(variable, name)                        \
-  const auto variable = ::quern::testing::Shared(name);           \
-  if (variable.empty()) {                                         \
-    ::quern::testing::SaySkipped("../shared/" name " is absent"); \
-    return;                                                       \
+#define QUERN_NEEDS_SHARED(variable, name)                                         \
+  const auto variable = ::quern::testing::Shared(name);                            \
+  if (variable.empty()) {                                                          \
+    ::quern::testing::SaySkipped(name " is neither in ../shared nor in testdata"); \
+    return;                                                                        \
   }
