@@ -1,0 +1,47 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "gguf/tensor_source.h"
+
+namespace quern {
+
+// Importance weights of each tensor of a source, in its order: cols weights that serve every row,
+// or cols for each slice of a 3-D tensor (each expert); empty where there are none.
+using Importance = std::vector<std::vector<float>>;
+
+// Sees a piece of a tensor on its way: its rows from `first` on as floats, and as they were
+// encoded. Called from any thread, in no order.
+class EncodeObserver {
+ public:
+  virtual ~EncodeObserver() = default;
+  virtual void Encoded(size_t tensor, int64_t first, std::span<const float> weights,
+                       std::span<const std::byte> encoded) = 0;
+};
+
+// A source with other types: rows of `base` are decoded to float32 and encoded anew; a tensor that
+// keeps its type is copied as it is. NaN and Inf are found on the way, in copies too, and so are
+// weights that the new type cannot hold: kNonFinite with file, tensor and flat index.
+class TypedSource : public TensorSource {
+ public:
+  // types: one for each tensor of base. Error kUnsupported, naming the tensor, where this build
+  // cannot decode or encode a type, or a row is no whole number of its blocks. `observer` is told
+  // of every piece that is encoded, and must live as long.
+  TypedSource(std::shared_ptr<const TensorSource> base, const std::vector<Type>& types,
+              Importance importance = {}, EncodeObserver* observer = nullptr);
+
+  void ReadRows(size_t index, int64_t first, int64_t count,
+                std::span<std::byte> out) const override;
+
+ private:
+  void Copy(size_t index, int64_t first, int64_t count, std::span<std::byte> out) const;
+  void Encode(size_t index, int64_t first, int64_t count, std::span<std::byte> out) const;
+
+  std::shared_ptr<const TensorSource> base_;
+  Importance importance_;
+  EncodeObserver* observer_;
+};
+
+}  // namespace quern
