@@ -28,8 +28,9 @@ int OpenRegular(const std::filesystem::path& path, uint64_t& size) {
 
 }  // namespace
 
-InputFile::InputFile(const std::filesystem::path& path)
-    : name_(path.string()), fd_(OpenRegular(path, size_)) {}
+InputFile::InputFile(const std::filesystem::path& path) : name_(path.string()) {
+  fd_ = OpenRegular(path, size_);
+}
 
 InputFile::~InputFile() { close(fd_); }
 

@@ -1,7 +1,6 @@
 #include "gguf/gguf_writer.h"
 
 #include <algorithm>
-#include <map>
 
 #include "base/error.h"
 #include "gguf/gguf_reader.h"
@@ -23,7 +22,9 @@ class ByteWriter {
     Raw(std::as_bytes(std::span(text)));
   }
   void Raw(std::span<const std::byte> bytes) {
-    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+    const size_t end = bytes_.size();
+    bytes_.resize(end + bytes.size());
+    std::copy(bytes.begin(), bytes.end(), bytes_.begin() + static_cast<ptrdiff_t>(end));
   }
   void PadTo(uint64_t alignment) {
     bytes_.resize((bytes_.size() + alignment - 1) / alignment * alignment);
