@@ -41,7 +41,7 @@ class Picker {
 
   RecipePick Pick(const TensorInfo& tensor) {
     const TensorClass tensor_class = ClassOf(tensor.name);
-    RecipePick pick{.type = tensor.type, .fell_back_from = {}};
+    RecipePick pick{.type = tensor.type};
     const bool kept = tensor_class == TensorClass::kOutput && options_.keep_output;
     if (!MayQuantize(tensor) || kept) return pick;
     pick.type = InfoOf(file_type_).type;
@@ -61,7 +61,9 @@ class Picker {
  private:
   uint32_t WhenOfModel() const {
     uint32_t when = 0;
-    const auto set = [&](When flag, bool holds) { when |= holds ? flag : 0; };
+    const auto set = [&](When flag, bool holds) {
+      if (holds) when |= flag;
+    };
     set(kGqa4, model_.kv_heads > 0 && model_.heads / model_.kv_heads >= 4);
     set(kExperts4, model_.experts >= 4);
     set(kExperts8, model_.experts == 8);
@@ -76,7 +78,9 @@ class Picker {
 
   uint32_t WhenOfTensor(const TensorInfo& tensor, int64_t i, int64_t n) const {
     uint32_t when = of_model_;
-    const auto set = [&](When flag, bool holds) { when |= holds ? flag : 0; };
+    const auto set = [&](When flag, bool holds) {
+      if (holds) when |= flag;
+    };
     set(kStacked, tensor.shape.size() > 2 && tensor.shape[2] > 1);
     set(kMisfit, tensor.cols() % InfoOf(InfoOf(file_type_).type).elems != 0);
     set(kFirst2, i < 2);
@@ -216,7 +220,7 @@ std::vector<RecipePick> PickTypes(const RecipeModel& model, std::span<const Tens
   std::iota(order.begin(), order.end(), size_t{0});
   if (!options.keep_order) order = WorkOrder(tensors);
   Picker picker(model, tensors, file_type, options);
-  std::vector<RecipePick> picks(tensors.size(), RecipePick{Type::kF32, {}});
+  std::vector<RecipePick> picks(tensors.size(), RecipePick{});
   for (const size_t t : order) picks[t] = picker.Pick(tensors[t]);
   return picks;
 }

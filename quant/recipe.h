@@ -26,7 +26,7 @@ struct RecipeModel {
 // Tensors whose names hold a match of the pattern get the type.
 struct TypeRule {
   NamePattern pattern;
-  Type type;
+  Type type = Type::kF32;
 };
 
 struct RecipeOptions {
@@ -34,16 +34,16 @@ struct RecipeOptions {
   bool keep_output = false;     // output.weight keeps its type
   bool has_importance = false;  // the file is made with an importance matrix
   bool keep_order = false;      // count tensors in the order of the list, not by layer and name
-  std::optional<Type> output_type;
-  std::optional<Type> embedding_type;
-  std::vector<TypeRule> rules;  // the first that matches decides
+  std::optional<Type> output_type = {};
+  std::optional<Type> embedding_type = {};
+  std::vector<TypeRule> rules = {};  // the first that matches decides
 };
 
 // The type that one tensor gets.
 struct RecipePick {
-  Type type;
+  Type type = Type::kF32;
   // The type that was wanted where the row is no whole number of its blocks.
-  std::optional<Type> fell_back_from;
+  std::optional<Type> fell_back_from = {};
   // Made without importance weights it would be worth nothing, or cannot be made.
   bool needs_importance = false;
 };

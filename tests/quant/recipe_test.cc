@@ -206,7 +206,7 @@ TEST_CASE("patterns are searched anywhere, and cannot stall") {
   CHECK_FALSE(NamePattern("^ffn").FoundIn("blk.3.ffn_down.weight"));
   CHECK(NamePattern("\\S$").FoundIn("a"));
   CHECK_THROWS_AS(NamePattern("a(b"), Error);
-  CHECK_THROWS_WITH_AS(NamePattern("(a*)*(a*)*(a*)*b").FoundIn(std::string(60, 'a')),
+  CHECK_THROWS_WITH_AS(NamePattern("(a+)+[bc]").FoundIn(std::string(60, 'a')),
                        doctest::Contains("takes too long"), Error);
 }
 
