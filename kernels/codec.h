@@ -11,6 +11,8 @@ namespace quern {
 // Whether this build can turn floats into the type, and back. Every type can be copied.
 bool CanEncode(Type type);
 bool CanDecode(Type type);
+// Whether the type cannot be encoded without an importance matrix.
+bool NeedsImportance(Type type);
 
 // Encodes `rows` rows of `cols` weights: in[rows, cols] in row-major order, out[rows * RowBytes].
 // cols must be a multiple of the type's block. `importance` has `cols` weights that serve every

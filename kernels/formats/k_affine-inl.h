@@ -1,0 +1,185 @@
+// Included once per target.
+#if defined(QUERN_KERNELS_FORMATS_K_AFFINE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QUERN_KERNELS_FORMATS_K_AFFINE_INL_H_
+#undef QUERN_KERNELS_FORMATS_K_AFFINE_INL_H_
+#else
+#define QUERN_KERNELS_FORMATS_K_AFFINE_INL_H_
+#endif
+
+#include "kernels/formats/legacy-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace quern {
+namespace HWY_NAMESPACE {
+
+// What q4_K and q5_K share: eight sub-blocks of 32 weights, x ~ d * scale[j] * q - dmin * min[j]
+// with scales and minima of 6 bits.
+
+// The mean of x^2 over the super-block, times `factor`; facts: sigma2.
+template <class L>
+HWY_INLINE typename L::F SuperBlockMean(const In<L>& x, float factor) {
+  typename L::F sum = L::Set(0);
+  for (int i = 0; i < 256; ++i) sum = sum + x[i] * x[i];
+  return (L::Set(factor) * sum) / L::Set(256);
+}
+
+// Weights of the squares without an importance matrix: rms of the 32 plus the magnitude.
+template <class L>
+HWY_INLINE void WeighMagnitudes(const In<L>& x, Floats<L, 32>& weights) {
+  typename L::F sum = L::Set(0);
+  for (int i = 0; i < 32; ++i) sum = sum + x[i] * x[i];
+  const typename L::F rms = L::Sqrt(sum / L::Set(32));
+  for (int i = 0; i < 32; ++i) weights.Set(i, rms + L::Abs(x[i]));
+}
+
+// Twelve bytes of eight 6-bit scales and minima; here they are bytes whose upper bits may be set.
+template <class L>
+struct PackedScales {
+  Ints<L, 12> bytes;
+
+  void Pack(const Ints<L, 8>& scale, const Ints<L, 8>& min) {
+    const auto high = [](typename L::I v) HWY_ATTR {
+      return L::template Shl<6>(L::template Shr<4>(v)) & L::SetI(0xff);
+    };
+    for (int j = 0; j < 4; ++j) {
+      bytes.Set(j, scale[j] | high(scale[j + 4]));
+      bytes.Set(j + 4, min[j] | high(min[j + 4]));
+      bytes.Set(j + 8, (scale[j + 4] & L::SetI(15)) | L::template Shl<4>(min[j + 4] & L::SetI(15)));
+    }
+  }
+  typename L::I Scale(int j) const {
+    return j < 4 ? bytes[j] & L::SetI(63)
+                 : (bytes[j + 4] & L::SetI(15)) |
+                       L::template Shl<4>(L::template Shr<6>(bytes[j - 4]));
+  }
+  typename L::I Min(int j) const {
+    return j < 4 ? bytes[j + 4] & L::SetI(63)
+                 : L::template Shr<4>(bytes[j + 4]) |
+                       L::template Shl<4>(L::template Shr<6>(bytes[j]));
+  }
+};
+
+// The eight fits of a super-block.
+template <class L>
+struct SubBlockFits {
+  Floats<L, 8> scale, minus, inverse, base, weight;
+};
+
+// Writes d, dmin and the scales to bytes 0 to 15 and gives the levels 0 to kTop.
+template <class L, int kTop>
+class AffineSuperBlock {
+  using F = typename L::F;
+  using I = typename L::I;
+
+ public:
+  AffineSuperBlock(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
+
+  // `plain` are the trials without an importance matrix.
+  void Run(AffineTrials plain, bool clamp_scales) {
+    Ints<L, 8> scale, min;
+    F d, dmin;
+    if (tile_.weighted) {
+      FitWeighted();
+      d = FitPositive<L, 8, 63>(fits_.scale, fits_.weight, scale);
+      dmin = FitPositive<L, 8, 63>(fits_.minus, fits_.weight, min);
+    } else {
+      FitPlain(plain);
+      d = RoundScales(fits_.scale, scale);
+      dmin = RoundScales(fits_.minus, min);
+    }
+    if (clamp_scales) {
+      for (int j = 0; j < 8; ++j) {
+        scale.Set(j, L::Min(scale[j], L::SetI(63)));
+        min.Set(j, L::Min(min[j], L::SetI(63)));
+      }
+    }
+    packed_.Pack(scale, min);
+    d_ = ToHalf<L>(d);
+    dmin_ = ToHalf<L>(dmin);
+    tile_.out.Half(0, d_);
+    tile_.out.Half(2, dmin_);
+    PackBytes<L, 12>(tile_.out, 4, packed_.bytes);
+    for (int j = 0; j < 8; ++j) Requantize(j);
+  }
+
+ private:
+  void Keep(int j, const AffineFit<L>& fit) {
+    fits_.scale.Set(j, fit.scale);
+    fits_.minus.Set(j, fit.minus);
+    fits_.inverse.Set(j, fit.inverse);
+    fits_.base.Set(j, fit.base);
+  }
+
+  void FitPlain(AffineTrials trials) {
+    Floats<L, 32> weights;
+    for (int j = 0; j < 8; ++j) {
+      const In<L> x = tile_.x.From(32 * j);
+      WeighMagnitudes<L>(x, weights);
+      Keep(j, FitAffine<L, 32, kTop>(x, weights, trials));
+    }
+  }
+
+  void FitWeighted() {
+    Floats<L, 32> weights;
+    const F mean = SuperBlockMean<L>(tile_.x, 2);
+    for (int j = 0; j < 8; ++j) {
+      const In<L> x = tile_.x.From(32 * j);
+      WeighSquares<L, 32>(tile_.importance.From(32 * j), x, mean, weights);
+      F sum = L::Set(0);
+      for (int i = 0; i < 32; ++i) sum = sum + weights[i];
+      fits_.weight.Set(j, sum);
+      Keep(j, FitAffine<L, 32, kTop>(x, weights, {-0.9f, 0.05f, 36, false}));
+    }
+  }
+
+  // Levels of 6 bits that map the largest value to 63, and the step between them.
+  static F RoundScales(const Floats<L, 8>& values, Ints<L, 8>& rounded) {
+    F max = L::Set(0);
+    for (int j = 0; j < 8; ++j) max = L::Max(values[j], max);
+    const F inverse = L::Select(max > L::Set(0), L::Set(63) / max, L::Set(0));
+    for (int j = 0; j < 8; ++j) {
+      const I level = NearestInt<L>(inverse * values[j]) & L::SetI(0xff);
+      rounded.Set(j, L::Min(level, L::SetI(63)));
+    }
+    return max / L::Set(63);
+  }
+
+  // The final levels, for the scales as they are stored. Where a scale came out as 0 the levels of
+  // the search stay.
+  void Requantize(int j) {
+    const F d = FromHalf<L>(d_) * L::ToFloat(packed_.Scale(j));
+    const F dmin = FromHalf<L>(dmin_) * L::ToFloat(packed_.Min(j));
+    const auto stays = d == L::Set(0);
+    for (int i = 32 * j; i < 32 * j + 32; ++i) {
+      levels_.Set(i, Clamp<L>(NearestInt<L>((tile_.x[i] + dmin) / d), 0, kTop));
+    }
+    if (!L::Any(stays)) return;
+    for (int i = 32 * j; i < 32 * j + 32; ++i) {
+      const I found = AffineLevel<L, kTop>(fits_.inverse[j], fits_.base[j], tile_.x[i]);
+      levels_.Set(i, L::Select(stays, found, levels_[i]));
+    }
+  }
+
+  const Tile<L>& tile_;
+  Ints<L, 256>& levels_;
+  SubBlockFits<L> fits_;
+  PackedScales<L> packed_;
+  I d_, dmin_;
+};
+
+// Scale and minimum of sub-block j as PackedScales stores them.
+inline void UnpackScaleAndMin(const uint8_t* bytes, int j, float* scale, float* min) {
+  if (j < 4) {
+    *scale = static_cast<float>(bytes[j] & 63);
+    *min = static_cast<float>(bytes[j + 4] & 63);
+  } else {
+    *scale = static_cast<float>((bytes[j + 4] & 15) | (bytes[j - 4] >> 6) << 4);
+    *min = static_cast<float>((bytes[j + 4] >> 4) | (bytes[j] >> 6) << 4);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace quern
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

@@ -1,0 +1,63 @@
+// Included once per target.
+#if defined(QUERN_KERNELS_FORMATS_Q5_K_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QUERN_KERNELS_FORMATS_Q5_K_INL_H_
+#undef QUERN_KERNELS_FORMATS_Q5_K_INL_H_
+#else
+#define QUERN_KERNELS_FORMATS_Q5_K_INL_H_
+#endif
+
+#include "kernels/formats/k_affine-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace quern {
+namespace HWY_NAMESPACE {
+
+// As q4_K, with a fifth bit: bit j of qh[i] belongs to weight i of sub-block j.
+struct Q5_K {
+  using Block = BlockQ5_K;
+  static constexpr int kElems = 256;
+  static constexpr bool kRowMean = false;
+
+  template <class L>
+  static void Encode(const Tile<L>& tile) {
+    Ints<L, 256> levels;
+    AffineSuperBlock<L, 31>(tile, levels).Run({-0.5f, 0.1f, 15, false}, true);
+    for (int i = 0; i < 32; i += 4) {
+      const auto fifth = [&](int k) HWY_ATTR {
+        typename L::I bits = L::SetI(0);
+        for (int j = 7; j >= 0; --j) {
+          bits = L::template Shl<1>(bits) | L::template Shr<4>(levels[32 * j + i + k]);
+        }
+        return bits;
+      };
+      tile.out.Word(16 + i, JoinBytes<L>(fifth(0), fifth(1), fifth(2), fifth(3)));
+    }
+    for (int k = 0; k < 4; ++k) {
+      PackNibbles<L, 32>(tile.out, 48 + 32 * k, levels, 64 * k, 64 * k + 32);
+    }
+  }
+
+  static void Decode(const Block& block, float* out) {
+    const float d = HalfToFloat(block.d);
+    const float dmin = HalfToFloat(block.dmin);
+    for (int k = 0; k < 4; ++k) {
+      float scale[2], min[2];
+      UnpackScaleAndMin(block.scales, 2 * k, &scale[0], &min[0]);
+      UnpackScaleAndMin(block.scales, 2 * k + 1, &scale[1], &min[1]);
+      const float d0 = d * scale[0], m0 = dmin * min[0];
+      const float d1 = d * scale[1], m1 = dmin * min[1];
+      const uint8_t* qs = block.qs + 32 * k;
+      for (int i = 0; i < 32; ++i) {
+        const int fifth = block.qh[i] >> (2 * k);
+        out[64 * k + i] = d0 * static_cast<float>((qs[i] & 15) | (fifth & 1) << 4) - m0;
+        out[64 * k + 32 + i] = d1 * static_cast<float>((qs[i] >> 4) | (fifth & 2) << 3) - m1;
+      }
+    }
+  }
+};
+
+}  // namespace HWY_NAMESPACE
+}  // namespace quern
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

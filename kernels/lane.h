@@ -1,0 +1,89 @@
+#pragma once
+
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+// An encoder is written once, over a lane type L: its values stand for the numbers of one block,
+// and L decides how many blocks go side by side. ScalarLane is one block in plain floats (a CUDA
+// thread likewise); VectorLane (lane_highway-inl.h) is one block per element of a SIMD register. No
+// operation crosses lanes, so every target does the same float32 operations in the same order and
+// gives the same bytes.
+//
+// What L has:
+//   F, I, M        a float, an int32 and a truth value per lane; kMax lanes at most
+//   F + - * /      each rounds once; < > <= >= == give M. I + - * & | wrap
+//   Set, SetI      the same number in every lane
+//   Select         mask ? a : b, of F or of I
+//   Min, Max       a < b ? a : b and a > b ? a : b, so of two numbers the second where one is NaN
+//   ToInt          truncates; INT32_MIN for what int32 cannot hold and for NaN, as x86 does
+//   Load, Store    lane-interleaved memory: element i of all lanes lies together, aligned
+namespace quern {
+
+struct ScalarLane {
+  using F = float;
+  using I = int32_t;
+  using M = bool;
+  static constexpr int kMax = 1;
+  static constexpr int Lanes() { return 1; }
+
+  static F Set(float value) { return value; }
+  static I SetI(int32_t value) { return value; }
+  static F Load(const float* p) { return *p; }
+  static I LoadI(const int32_t* p) { return *p; }
+  static void Store(F value, float* p) { *p = value; }
+  static void StoreI(I value, int32_t* p) { *p = value; }
+
+  static F Select(M mask, F yes, F no) { return mask ? yes : no; }
+  static I Select(M mask, I yes, I no) { return mask ? yes : no; }
+  static M And(M a, M b) { return a && b; }
+  static M Or(M a, M b) { return a || b; }
+  static M Not(M a) { return !a; }
+  static bool Any(M mask) { return mask; }
+  static bool All(M mask) { return mask; }
+
+  static F Abs(F value) { return std::fabs(value); }
+  static F Neg(F value) { return -value; }
+  static F Sqrt(F value) { return std::sqrt(value); }
+  static F Min(F a, F b) { return a < b ? a : b; }
+  static F Max(F a, F b) { return a > b ? a : b; }
+  static I Min(I a, I b) { return a < b ? a : b; }
+  static I Max(I a, I b) { return a > b ? a : b; }
+  static M Equal(I a, I b) { return a == b; }
+  static M Less(I a, I b) { return a < b; }
+
+  static I ToInt(F value) {
+    return value >= -2147483648.0f && value < 2147483648.0f ? static_cast<I>(value) : INT32_MIN;
+  }
+  static F ToFloat(I value) { return static_cast<F>(value); }
+  static I Bits(F value) { return std::bit_cast<I>(value); }
+  static F FromBits(I bits) { return std::bit_cast<F>(bits); }
+  template <int kBits>
+  static I Shl(I value) {
+    return static_cast<I>(static_cast<uint32_t>(value) << kBits);
+  }
+  // Zeros come in from above.
+  template <int kBits>
+  static I Shr(I value) {
+    return static_cast<I>(static_cast<uint32_t>(value) >> kBits);
+  }
+  // table[index] per lane.
+  static I Lookup(const int32_t* table, I index) { return table[index]; }
+  static F Lookup(const float* table, I index) { return table[index]; }
+
+  // Neighbours at any address: floats, and 16-bit numbers as unsigned.
+  static F LoadNear(const float* p) { return *p; }
+  static void StoreNear(F value, float* p) { *p = value; }
+  static I LoadHalves(const uint16_t* p) { return *p; }
+  static void StoreHalves(I value, uint16_t* p) { *p = static_cast<uint16_t>(value); }
+
+  // Writes the lowest kBytes bytes of each lane to bytes[0], bytes[stride], ...
+  template <int kBytes>
+  static void Scatter(I value, uint8_t* bytes, size_t, int) {
+    std::memcpy(bytes, &value, kBytes);
+  }
+};
+
+}  // namespace quern

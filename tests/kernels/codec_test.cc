@@ -1,0 +1,125 @@
+#include "kernels/codec.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <sstream>
+
+#include "kernels/targets.h"
+#include "tests/golden/block_table.h"
+#include "tests/support/paths.h"
+
+namespace quern {
+namespace {
+
+using testing::BlockImportance;
+using testing::BlockInput;
+using testing::BlockTypes;
+using testing::kBlockCols;
+
+// The golden lines of each type.
+std::map<std::string, std::vector<std::string>> GoldenLines() {
+  std::map<std::string, std::vector<std::string>> lines;
+  std::istringstream table(testing::ReadText(testing::TestData("goldens/blocks.csv")));
+  std::string line;
+  std::getline(table, line);
+  REQUIRE(line == testing::BlockTableHeader());
+  while (std::getline(table, line)) lines[line.substr(0, line.find(','))].push_back(line);
+  return lines;
+}
+
+std::vector<std::byte> Encoded(Type type, std::span<const float> in, int64_t cols,
+                               std::span<const float> importance) {
+  const int64_t rows = std::ssize(in) / cols;
+  std::vector<std::byte> bytes(static_cast<size_t>(rows * RowBytes(type, cols)));
+  EncodeRows(type, in.data(), rows, cols, importance, bytes.data());
+  return bytes;
+}
+
+// The bits of the decoded weights.
+std::vector<uint32_t> Decoded(Type type, const std::vector<std::byte>& bytes, size_t count) {
+  std::vector<float> weights(count);
+  Decode(type, bytes.data(), static_cast<int64_t>(count), weights.data());
+  std::vector<uint32_t> bits(count);
+  std::memcpy(bits.data(), weights.data(), count * sizeof(float));
+  return bits;
+}
+
+// Restores the fastest target at the end of a test.
+struct TargetGuard {
+  ~TargetGuard() { UseKernelTarget(""); }
+};
+
+void CheckTargetsAgree(Type type, std::span<const float> in, int64_t cols,
+                       std::span<const float> importance) {
+  REQUIRE(UseKernelTarget("scalar"));
+  const std::vector<std::byte> bytes = Encoded(type, in, cols, importance);
+  const std::vector<uint32_t> weights = Decoded(type, bytes, in.size());
+  for (const std::string& target : KernelTargets()) {
+    CAPTURE(target);
+    REQUIRE(UseKernelTarget(target));
+    CHECK((Encoded(type, in, cols, importance) == bytes));
+    CHECK((Decoded(type, bytes, in.size()) == weights));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("every target gives the reference's bytes and weights") {
+  const TargetGuard guard;
+  const auto golden = GoldenLines();
+  for (const std::string& target : KernelTargets()) {
+    REQUIRE(UseKernelTarget(target));
+    for (const Type type : BlockTypes()) {
+      CAPTURE(target);
+      CAPTURE(NameOf(type));
+      const auto lines = golden.find(std::string(NameOf(type)));
+      REQUIRE(lines != golden.end());
+      CHECK(testing::BlockLines(type, 1) == lines->second);
+    }
+  }
+}
+
+TEST_CASE("targets agree with the scalar lane at any number of rows") {
+  const TargetGuard guard;
+  std::vector<float> weights = BlockInput(2, 7);
+  const std::vector<float> outliers = BlockInput(5, 8);
+  weights.insert(weights.end(), outliers.begin(), outliers.end());
+  const std::vector<float> gaps = BlockImportance(2, 7);
+  for (const Type type : BlockTypes()) {
+    CAPTURE(NameOf(type));
+    for (const int64_t cols : {int64_t{256}, int64_t{768}, kBlockCols}) {
+      CAPTURE(cols);
+      for (const int64_t rows : {1, 3, 17}) {
+        CAPTURE(rows);
+        const std::span in = std::span(weights).first(static_cast<size_t>(rows * cols));
+        CheckTargetsAgree(type, in, cols, std::span(gaps).first(static_cast<size_t>(cols)));
+        if (!NeedsImportance(type)) CheckTargetsAgree(type, in, cols, {});
+      }
+    }
+  }
+}
+
+TEST_CASE("rows can be encoded in any chunks") {
+  const std::vector<float> weights = BlockInput(0, 3);
+  const std::vector<float> importance = BlockImportance(1, 3);
+  for (const Type type : BlockTypes()) {
+    CAPTURE(NameOf(type));
+    const std::vector<std::byte> whole = Encoded(type, weights, kBlockCols, importance);
+    std::vector<std::byte> pieces;
+    for (int64_t row = 0, rows; row < testing::kBlockRows; row += rows) {
+      rows = std::min<int64_t>(row == 0 ? 1 : 5, testing::kBlockRows - row);
+      const std::span chunk = std::span(weights).subspan(static_cast<size_t>(row * kBlockCols),
+                                                         static_cast<size_t>(rows * kBlockCols));
+      const std::vector<std::byte> piece = Encoded(type, chunk, kBlockCols, importance);
+      pieces.insert(pieces.end(), piece.begin(), piece.end());
+    }
+    CHECK((pieces == whole));
+  }
+}
+
+TEST_CASE("an unknown target is refused") { CHECK_FALSE(UseKernelTarget("avx9")); }
+
+}  // namespace quern
