@@ -96,6 +96,7 @@ class OutputFolder {
  private:
   std::filesystem::path path_, temporary_;
   Overwrite overwrite_;
+  int lock_ = -1;
 };
 
 // Free bytes where `path` is or would be made.

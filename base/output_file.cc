@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,10 +15,27 @@ namespace fs = std::filesystem;
 namespace {
 
 // ".NAME.quern-PID-N" beside `path`: the same file system, so that the rename is atomic.
+std::string BesidePrefix(const fs::path& path) {
+  return fmt::format(".{}.quern-", path.filename().string());
+}
+
 fs::path BesideName(const fs::path& path) {
   static std::atomic<int> counter{0};
-  return path.parent_path() /
-         fmt::format(".{}.quern-{}-{}", path.filename().string(), getpid(), counter++);
+  return path.parent_path() / fmt::format("{}{}-{}", BesidePrefix(path), getpid(), counter++);
+}
+
+// Removes what a killed run left beside `path`. A live one holds a lock on what it writes; the lock
+// ends with its process, however that ends.
+void RemoveLeftovers(const fs::path& path) {
+  std::error_code ignored;
+  const std::string prefix = BesidePrefix(path);
+  for (const auto& entry : fs::directory_iterator(path.parent_path(), ignored)) {
+    if (!entry.path().filename().string().starts_with(prefix)) continue;
+    const int fd = open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) continue;
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) fs::remove_all(entry.path(), ignored);
+    close(fd);
+  }
 }
 
 // "out/" names the same thing as "out".
@@ -58,10 +76,12 @@ OutputFile::OutputFile(const fs::path& path, Overwrite overwrite)
     : path_(Normal(path)), temporary_(BesideName(path_)), overwrite_(overwrite) {
   RefuseExisting(path_, overwrite);
   if (fs::is_directory(path_)) Fail(ErrorKind::kOutput, "{}: is a folder", path_.string());
+  RemoveLeftovers(path_);
   fd_ = open(temporary_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd_ < 0) {
     Fail(ErrorKind::kOutput, "{}: cannot be written beside: {}", path_.string(), strerror(errno));
   }
+  flock(fd_, LOCK_EX | LOCK_NB);
 }
 
 OutputFile::~OutputFile() {
@@ -113,15 +133,19 @@ OutputFolder::OutputFolder(const fs::path& path, Overwrite overwrite)
   if (fs::exists(path_) && !fs::is_directory(path_)) {
     Fail(ErrorKind::kOutput, "{}: is a file, a folder is to be written", path_.string());
   }
+  RemoveLeftovers(path_);
   std::error_code error;
   if (!fs::create_directory(temporary_, error)) {
     Fail(ErrorKind::kOutput, "{}: cannot be written beside: {}", path_.string(), error.message());
   }
+  lock_ = open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ >= 0) flock(lock_, LOCK_EX | LOCK_NB);
 }
 
 OutputFolder::~OutputFolder() {
   std::error_code ignored;
   if (!temporary_.empty()) fs::remove_all(temporary_, ignored);
+  if (lock_ >= 0) close(lock_);
 }
 
 void OutputFolder::WriteFile(const std::string& name, std::string_view text) {

@@ -1,8 +1,10 @@
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <new>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "cli/command.h"
 
@@ -49,10 +51,23 @@ int ParseAndRun(int argc, char** argv) {
   return chosen();
 }
 
+// The first interrupt stops the work cleanly; a second one ends the process.
+void HandleSignals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    std::signal(signal, [](int which) {
+      RequestCancel();
+      std::signal(which, SIG_DFL);
+    });
+  }
+  // A write beyond a file size limit is an error to report, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
+}
+
 }  // namespace
 }  // namespace quern::cli
 
 int main(int argc, char** argv) {
+  quern::cli::HandleSignals();
   try {
     return quern::cli::ParseAndRun(argc, argv);
   } catch (const quern::Error& error) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 
+#include "base/cancel.h"
 #include "base/parallel.h"
 #include "gguf/tensor_sink.h"
 
@@ -49,6 +50,7 @@ void Stream(const TensorSource& source, TensorSink& sink, Progress& progress, in
   ParallelFor(ThreadCount(), 1, [&](int64_t, int64_t) {
     std::vector<std::byte> buffer;
     while (const Piece* piece = take()) {
+      ThrowIfCancelled();
       const TensorInfo& tensor = source.tensors()[piece->tensor];
       buffer.resize(static_cast<size_t>(piece->count * tensor.row_bytes()));
       source.ReadRows(piece->tensor, piece->first, piece->count, buffer);

@@ -94,6 +94,19 @@ TEST_CASE("a write that finds no space is an output error") {
   CHECK(FilesIn(dir.path()) == 0);
 }
 
+TEST_CASE("what a killed run left is removed by the next, what a live one writes is not") {
+  TempDir dir;
+  WriteText(dir / ".a.gguf.quern-1-0", "left by a killed process");
+  fs::create_directories(dir / ".model.quern-1-0" / "deep");
+  OutputFile live(dir / "a.gguf", Overwrite::kRefuse);
+  CHECK_FALSE(fs::exists(dir / ".a.gguf.quern-1-0"));
+  { OutputFile second(dir / "a.gguf", Overwrite::kRefuse); }
+  CHECK(fs::exists(live.temporary_path()));
+  const OutputFolder folder(dir / "model", Overwrite::kRefuse);
+  CHECK_FALSE(fs::exists(dir / ".model.quern-1-0"));
+  CHECK(fs::exists(folder.temporary_path()));
+}
+
 TEST_CASE("an output folder appears whole, and replaces whole") {
   TempDir dir;
   {
