@@ -1,0 +1,49 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "convert/stored_tensor.h"
+#include "gguf/tensor_source.h"
+
+namespace quern {
+
+// A checkpoint of PyTorch's world as a source: names and values as they are in its files, shapes in
+// GGUF's order. The tensors come file by file in the order of the files' names, those of a
+// safetensors file by their names, those of a torch file in its dictionary's order.
+class Checkpoint : public TensorSource {
+ public:
+  // A folder: model.safetensors, or its index and shards, or pytorch_model.bin likewise. A file:
+  // one safetensors or torch file, or an index. All that headers and index say is checked here,
+  // and no value is read before ReadRows. Errors: kBadInput (a shard that is missing, truncated or
+  // contradicts the index is named), kUnsupported (dtypes, old torch files).
+  static std::shared_ptr<Checkpoint> Open(const std::filesystem::path& folder_or_file);
+
+  // The dtype as safetensors names it; of type i8 are "I8", "U8" and "BOOL".
+  std::string_view DtypeOf(size_t index) const { return places_[index].dtype; }
+  // The file that holds the tensor.
+  const std::string& PathOf(size_t index) const { return files_[places_[index].file]->name(); }
+
+  void ReadRows(size_t index, int64_t first, int64_t count,
+                std::span<std::byte> out) const override;
+
+ private:
+  struct Place {
+    size_t file;
+    uint64_t offset;
+    std::string_view dtype;
+  };
+  struct Parts;
+  explicit Checkpoint(Parts parts);
+  static Parts OpenFile(const std::filesystem::path& path);
+  static Parts OpenIndex(const std::filesystem::path& path);
+
+  std::vector<std::unique_ptr<InputFile>> files_;
+  std::vector<Place> places_;
+};
+
+}  // namespace quern
