@@ -39,12 +39,15 @@ class Tokenizer {
                                       bool parse_special) const = 0;
   // The bytes of one token: of a control token nothing, unless `special`.
   virtual std::string Piece(TokenId id, bool special = false) const = 0;
+  // The pieces together, without the space that Encode puts before the text.
   std::string Decode(std::span<const TokenId> ids, bool special = false) const;
 
   virtual int32_t size() const = 0;
   virtual TokenId bos() const = 0;  // -1 where there is none
   virtual TokenId eos() const = 0;
   virtual bool adds_bos() const = 0;
+  // A space is put before text that begins, or stands behind a special token.
+  virtual bool adds_space_prefix() const = 0;
   // EOS, EOT and the like: generation stops behind it.
   virtual bool IsEndOfGeneration(TokenId id) const = 0;
 };
