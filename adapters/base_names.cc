@@ -1,0 +1,65 @@
+#include "adapters/base_names.h"
+
+#include "base/error.h"
+#include "gguf/keys.h"
+
+namespace quern {
+namespace {
+
+// Quantized weights are merged and kept in float32 until they are encoded anew.
+Type PrecisionOf(Type type) { return IsFloat(type) ? type : Type::kF32; }
+
+// Rows of a head of a tensor of `rows` rows whose heads stand in another order in GGUF.
+int64_t HeadRowsOf(const TensorRule& rule, int64_t rows, const TensorInfo& tensor,
+                   const Metadata& metadata, const std::string& arch) {
+  if (rule.order == RowOrder::kAsIs) return 0;
+  const std::string query_heads = arch + ".attention.head_count";
+  const std::string key_heads = arch + ".attention.head_count_kv";
+  const bool of_keys = rule.order == RowOrder::kInterleavedK && metadata.Has(key_heads);
+  const int64_t heads = metadata.NeedInt(of_keys ? key_heads : query_heads);
+  if (heads <= 0 || heads > rows || rows % heads != 0 || rows / heads % 2 != 0) {
+    Fail(ErrorKind::kBadInput, "{}: tensor '{}' has {} rows, which {} heads cannot share",
+         metadata.name(), tensor.name, rows, heads);
+  }
+  return rows / heads;
+}
+
+}  // namespace
+
+BaseNames HfBaseNames(const TensorSource& base) {
+  BaseNames names;
+  for (const TensorInfo& tensor : base.tensors()) {
+    names.push_back({.hf_name = tensor.name, .precision = PrecisionOf(tensor.type)});
+  }
+  return names;
+}
+
+BaseNames GgufBaseNames(const TensorSource& base, const Metadata& metadata) {
+  const std::string arch_name = metadata.NeedText(keys::kArchitecture);
+  const Arch* arch = FindArch(arch_name);
+  if (!arch) {
+    Fail(ErrorKind::kUnsupported,
+         "{}: architecture '{}' is not known, so its tensors' names in an "
+         "adapter are not either",
+         base.name(), arch_name);
+  }
+  BaseNames names;
+  for (const TensorInfo& tensor : base.tensors()) {
+    BaseTensor& name = names.emplace_back();
+    name.precision = PrecisionOf(tensor.type);
+    const auto place = PlaceOfGguf(*arch, tensor.name);
+    if (!place || place->rule->hf.empty()) continue;
+    name.hf_name = HfName(*place);
+    name.head_rows = HeadRowsOf(*place->rule, place->is_bias ? tensor.cols() : tensor.rows(),
+                                tensor, metadata, arch_name);
+    if (place->is_bias) {
+      TensorPlace weight = *place;
+      weight.is_bias = false;
+      const auto index = base.Find(GgufName(weight));
+      if (index) name.precision = PrecisionOf(base.tensors()[*index].type);
+    }
+  }
+  return names;
+}
+
+}  // namespace quern

@@ -1,0 +1,102 @@
+#include "adapters/lora_adapter.h"
+
+#include <cmath>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "kernels/codec.h"
+
+namespace quern {
+namespace {
+
+constexpr std::string_view kPrefix = "base_model.model.";
+
+struct Ending {
+  AdapterPart part;
+  std::string_view text;
+};
+constexpr Ending kEndings[] = {
+#define QUERN_PART_ENDING(name, ending) {AdapterPart::k##name, ending},
+    QUERN_ADAPTER_PARTS(QUERN_PART_ENDING)
+#undef QUERN_PART_ENDING
+};
+
+// Parts that hold the adapter's name as one more segment in trainer checkpoints.
+constexpr std::string_view kNamedParts[] = {".lora_A",
+                                            ".lora_B",
+                                            ".lora_embedding_A",
+                                            ".lora_embedding_B",
+                                            ".lora_magnitude_vector",
+                                            ".modules_to_save",
+                                            ".trainable_tokens_delta"};
+
+// ".lora_A.default.weight" -> ".lora_A.weight", ".lora_embedding_A.default" -> ".lora_embedding_A".
+std::string WithoutAdapterName(std::string name) {
+  for (const std::string_view part : kNamedParts) {
+    const size_t at = name.rfind(part);
+    if (at == std::string::npos) continue;
+    const size_t begin = at + part.size();
+    if (begin == name.size() || name[begin] != '.') continue;
+    const size_t end = std::min(name.find('.', begin + 1), name.size());
+    const std::string segment = name.substr(begin, end - begin);
+    if (segment != ".weight" && segment != ".bias") name.erase(begin, end - begin);
+    // The magnitude of some releases is a module with a weight.
+    if (part == ".lora_magnitude_vector" && name.ends_with(".weight")) {
+      name.resize(name.size() - std::string_view(".weight").size());
+    }
+    break;
+  }
+  return name;
+}
+
+}  // namespace
+
+LoraAdapter::LoraAdapter(LoraConfig config, std::shared_ptr<const TensorSource> tensors)
+    : config_(std::move(config)), rules_(config_), tensors_(std::move(tensors)) {
+  std::unordered_map<std::string, size_t> index;
+  for (size_t t = 0; t < tensors_->tensors().size(); ++t) {
+    const std::string& full = tensor(t).name;
+    if (!full.starts_with(kPrefix)) {
+      Fail(ErrorKind::kBadInput, "{}: tensor '{}' should begin with '{}', as PEFT's do", name(),
+           full, kPrefix);
+    }
+    const std::string rest = WithoutAdapterName(full.substr(kPrefix.size()));
+    const Ending* ending = nullptr;
+    for (const Ending& candidate : kEndings) {
+      if (!ending && rest.ends_with(candidate.text)) ending = &candidate;
+    }
+    if (!ending || rest.size() == ending->text.size()) {
+      Fail(ErrorKind::kBadInput, "{}: tensor '{}' is no part of a LoRA adapter that Quern knows",
+           name(), full);
+    }
+    const std::string module = rest.substr(0, rest.size() - ending->text.size());
+    const auto [found, added] = index.try_emplace(module, modules_.size());
+    if (added) modules_.push_back({.name = module, .parts = {}});
+    auto& slot = modules_[found->second].parts[static_cast<size_t>(ending->part)];
+    if (slot) {
+      Fail(ErrorKind::kBadInput, "{}: tensors '{}' and '{}' are the same part of one module",
+           name(), tensor(*slot).name, full);
+    }
+    slot = t;
+  }
+  if (modules_.empty()) Fail(ErrorKind::kBadInput, "{}: has no tensors", name());
+}
+
+std::vector<float> LoraAdapter::Read(size_t index) const {
+  const TensorInfo& info = tensor(index);
+  if (!IsFloat(info.type) || !CanDecode(info.type)) {
+    Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, floats are wanted", name(), info.name,
+         NameOf(info.type));
+  }
+  std::vector<float> weights(static_cast<size_t>(info.elements()));
+  Decode(info.type, tensors_->ReadAll(index).data(), info.elements(), weights.data());
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!std::isfinite(weights[i])) {
+      Fail(ErrorKind::kNonFinite, "{}: tensor '{}' has NaN or Inf at index {}", name(), info.name,
+           i);
+    }
+  }
+  return weights;
+}
+
+}  // namespace quern

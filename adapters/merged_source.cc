@@ -1,0 +1,93 @@
+#include "adapters/merged_source.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "kernels/codec.h"
+
+namespace quern {
+namespace {
+
+// Weights that are merged at a time: their floats stay in the second-level cache.
+constexpr int64_t kPieceWeights = int64_t{1} << 16;
+
+// The least magnitude that is rounded to Inf.
+float LimitOf(Type type) {
+  if (type == Type::kF16) return 65520;
+  if (type == Type::kBF16) return 0x1.ffp127f;
+  return std::numeric_limits<float>::infinity();
+}
+
+std::vector<TensorInfo> InfosOf(const TensorSource& base, const MergePlan& plan) {
+  std::vector<TensorInfo> infos;
+  for (const PlannedTensor& tensor : plan.tensors) {
+    const Type from = base.tensors()[tensor.origin].type;
+    if (!tensor.edits.empty() && (!CanDecode(from) || !CanEncode(tensor.precision))) {
+      Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, which cannot be merged into",
+           base.name(), tensor.info.name, NameOf(from));
+    }
+    infos.push_back(tensor.info);
+  }
+  return infos;
+}
+
+}  // namespace
+
+MergedSource::MergedSource(std::shared_ptr<const TensorSource> base, const BaseNames& names,
+                           std::span<const WeightedAdapter> adapters)
+    : MergedSource(base, PlanMerge(*base, names, adapters)) {}
+
+MergedSource::MergedSource(std::shared_ptr<const TensorSource> base, MergePlan plan)
+    : TensorSource(base->name(), InfosOf(*base, plan)),
+      base_(std::move(base)),
+      plan_(std::move(plan)) {}
+
+void MergedSource::ReadRows(size_t index, int64_t first, int64_t count,
+                            std::span<std::byte> out) const {
+  const TensorInfo& tensor = tensors()[index];
+  QUERN_CHECK(first >= 0 && count >= 0 && first + count <= tensor.rows());
+  QUERN_CHECK(out.size() == static_cast<size_t>(count * tensor.row_bytes()));
+  if (!Changes(index)) {
+    base_->ReadRows(plan_.tensors[index].origin, first, count, out);
+    return;
+  }
+  const int64_t step = std::max<int64_t>(kPieceWeights / std::max<int64_t>(tensor.cols(), 1), 1);
+  for (int64_t row = 0; row < count; row += step) {
+    const int64_t piece = std::min(step, count - row);
+    Merge(index, first + row, piece,
+          out.subspan(static_cast<size_t>(row * tensor.row_bytes()),
+                      static_cast<size_t>(piece * tensor.row_bytes())));
+  }
+}
+
+void MergedSource::Merge(size_t index, int64_t first, int64_t count,
+                         std::span<std::byte> out) const {
+  const PlannedTensor& planned = plan_.tensors[index];
+  const TensorInfo& from = base_->tensors()[planned.origin];
+  const TensorInfo& tensor = tensors()[index];
+  const int64_t cols = tensor.cols();
+  std::vector<std::byte> raw(static_cast<size_t>(count * from.row_bytes()));
+  std::vector<float> rows(static_cast<size_t>(count * cols));
+  base_->ReadRows(planned.origin, first, count, raw);
+  Decode(from.type, raw.data(), count * cols, rows.data());
+  for (const auto& edit : planned.edits) edit->Apply(first, count, rows);
+  const float limit = LimitOf(planned.precision);
+  const auto bad = std::find_if(rows.begin(), rows.end(),
+                                [&](float value) { return !(std::fabs(value) < limit); });
+  if (bad != rows.end()) {
+    Fail(ErrorKind::kNonFinite, "{}: tensor '{}' merged is {} at index {}, which {} cannot hold",
+         name(), tensor.name, *bad, first * cols + (bad - rows.begin()), NameOf(planned.precision));
+  }
+  if (planned.precision == tensor.type) {
+    EncodeRows(tensor.type, rows.data(), count, cols, {}, out.data());
+    return;
+  }
+  raw.resize(static_cast<size_t>(count * RowBytes(planned.precision, cols)));
+  EncodeRows(planned.precision, rows.data(), count, cols, {}, raw.data());
+  Decode(planned.precision, raw.data(), count * cols, rows.data());
+  EncodeRows(tensor.type, rows.data(), count, cols, {}, out.data());
+}
+
+}  // namespace quern
