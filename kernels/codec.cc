@@ -6,8 +6,8 @@
 namespace quern {
 namespace {
 
-constexpr auto kEncoders = {EncodeFloats, EncodeLegacy, EncodeK};
-constexpr auto kDecoders = {DecodeFloats, DecodeLegacy, DecodeK};
+constexpr auto kEncoders = {EncodeFloats, EncodeLegacy, EncodeK, EncodeSmall};
+constexpr auto kDecoders = {DecodeFloats, DecodeLegacy, DecodeK, DecodeSmall, DecodeIq};
 
 }  // namespace
 

@@ -20,8 +20,11 @@ struct EncodeJob {
 bool EncodeFloats(Type type, const EncodeJob& job);
 bool EncodeLegacy(Type type, const EncodeJob& job);
 bool EncodeK(Type type, const EncodeJob& job);
+bool EncodeSmall(Type type, const EncodeJob& job);
 bool DecodeFloats(Type type, const uint8_t* in, int64_t count, float* out);
 bool DecodeLegacy(Type type, const uint8_t* in, int64_t count, float* out);
 bool DecodeK(Type type, const uint8_t* in, int64_t count, float* out);
+bool DecodeSmall(Type type, const uint8_t* in, int64_t count, float* out);
+bool DecodeIq(Type type, const uint8_t* in, int64_t count, float* out);
 
 }  // namespace quern

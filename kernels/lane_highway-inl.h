@@ -87,6 +87,19 @@ struct VectorLane {
   static HWY_INLINE F Lookup(const float* table, I index) {
     return hn::GatherIndex(D(), table, index);
   }
+  static HWY_INLINE F Lookup16(const float* table, I index) {
+    if constexpr (kMax == 16) {
+      return hn::TableLookupLanes(Load(table), hn::IndicesFromVec(D(), index));
+    } else if constexpr (kMax == 8) {
+      // The indices of the upper half wrap to those of the lower.
+      const auto wrapped = hn::IndicesFromVec(D(), index & SetI(7));
+      const F low = hn::TableLookupLanes(Load(table), wrapped);
+      const F high = hn::TableLookupLanes(Load(table + 8), wrapped);
+      return Select(Less(index, SetI(8)), low, high);
+    } else {
+      return Lookup(table, index);
+    }
+  }
 
   static HWY_INLINE F LoadNear(const float* p) { return hn::LoadU(D(), p); }
   static HWY_INLINE void StoreNear(F value, float* p) { hn::StoreU(value, D(), p); }

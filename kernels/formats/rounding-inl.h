@@ -75,7 +75,8 @@ HWY_INLINE typename L::F FromHalf(typename L::I half) {
   const I sign = L::template Shl<16>(half & L::SetI(0x8000));
   const I small = L::Bits(L::ToFloat(magnitude) * L::Set(0x1p-24f));
   const I normal = L::template Shl<13>(magnitude) + L::SetI(112 << 23);
-  const I special = L::template Shl<13>(magnitude) | L::SetI(0x7f800000);
+  const I quiet = L::Select(L::Less(L::SetI(0x7c00), magnitude), L::SetI(0x400000), L::SetI(0));
+  const I special = L::template Shl<13>(magnitude) | L::SetI(0x7f800000) | quiet;
   const I number = L::Select(L::Less(magnitude, L::SetI(0x400)), small,
                              L::Select(L::Less(magnitude, L::SetI(0x7c00)), normal, special));
   return L::FromBits(sign | number);

@@ -1,0 +1,65 @@
+#include "kernels/encode.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/codec_iq.cc"
+// clang-format off: foreach_target.h includes this file once per target, so it stands first.
+#include <hwy/foreach_target.h>
+// clang-format on
+#include "kernels/encode-inl.h"
+#include "kernels/formats/iq1_m-inl.h"
+#include "kernels/formats/iq1_s-inl.h"
+#include "kernels/formats/iq2_s-inl.h"
+#include "kernels/formats/iq2_xs-inl.h"
+#include "kernels/formats/iq2_xxs-inl.h"
+#include "kernels/formats/iq3_s-inl.h"
+#include "kernels/formats/iq3_xxs-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace quern {
+namespace HWY_NAMESPACE {
+namespace {
+
+bool DecodeIq(Type type, const uint8_t* in, int64_t count, float* out) {
+  switch (type) {
+    case Type::kIQ1_M:
+      DecodeBlocks<IQ1_M>(in, count, out);
+      return true;
+    case Type::kIQ1_S:
+      DecodeBlocks<IQ1_S>(in, count, out);
+      return true;
+    case Type::kIQ2_S:
+      DecodeBlocks<IQ2_S>(in, count, out);
+      return true;
+    case Type::kIQ2_XS:
+      DecodeBlocks<IQ2_XS>(in, count, out);
+      return true;
+    case Type::kIQ2_XXS:
+      DecodeBlocks<IQ2_XXS>(in, count, out);
+      return true;
+    case Type::kIQ3_S:
+      DecodeBlocks<IQ3_S>(in, count, out);
+      return true;
+    case Type::kIQ3_XXS:
+      DecodeBlocks<IQ3_XXS>(in, count, out);
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace quern
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace quern {
+
+HWY_EXPORT(DecodeIq);
+
+bool DecodeIq(Type type, const uint8_t* in, int64_t count, float* out) {
+  return HWY_DYNAMIC_DISPATCH(DecodeIq)(type, in, count, out);
+}
+
+}  // namespace quern
+#endif  // HWY_ONCE
