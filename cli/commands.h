@@ -11,6 +11,9 @@ class App;
 #define QUERN_COMMANDS(X)                                                                       \
   X("quantize", DefineQuantize, "Give a GGUF file's tensors smaller types")                     \
   X("inspect", DefineInspect, "Show a GGUF file: keys, tensors, types, sizes, bits per weight") \
+  X("run", DefineRun, "Continue a prompt")                                                      \
+  X("perplexity", DefinePerplexity, "Measure how well a model foretells a text")                \
+  X("logits", DefineLogits, "Show the best next tokens after a list of token ids")              \
   X("tokenize", DefineTokenize, "Encode text with a GGUF file's vocabulary")
 
 namespace quern::cli {

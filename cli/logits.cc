@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "cli/commands.h"
+#include "model/runner.h"
+
+namespace quern::cli {
+namespace {
+
+struct Options {
+  std::string model;
+  std::vector<TokenId> tokens;
+  int64_t top = 8;
+  int threads = 0;
+  bool json = false;
+};
+
+int Run(const Options& options) {
+  const ThreadLimit limit(options.threads);
+  const auto runner = Runner::Open(options.model);
+  const std::vector<float> logits = runner->LogitsAfter(options.tokens);
+  std::vector<size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  for (const float logit : logits) {
+    if (std::isnan(logit)) {
+      Fail(ErrorKind::kNonFinite, "{}: the logits are not numbers", options.model);
+    }
+  }
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  order.resize(std::min(order.size(), static_cast<size_t>(options.top)));
+  if (!options.json) {
+    for (const size_t id : order) fmt::print("{:8d} {:12.6f}\n", id, logits[id]);
+    return 0;
+  }
+  auto top = nlohmann::json::array();
+  for (const size_t id : order) top.push_back({{"id", id}, {"logit", logits[id]}});
+  fmt::print("{}\n", nlohmann::json{{"top", top}}.dump());
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> DefineLogits(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
+  app.add_option("--tokens", options->tokens, "Token ids, with commas between them")
+      ->delimiter(',')
+      ->required();
+  app.add_option("--top", options->top, "How many to show")->check(CLI::PositiveNumber);
+  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
+  app.add_flag("--json", options->json, "The result as JSON");
+  app.footer("Example:\n  quern logits -m model.gguf --tokens 1,681,262 --top 8 --json");
+  return [options] { return Run(*options); };
+}
+
+}  // namespace quern::cli
