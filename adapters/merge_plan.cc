@@ -227,7 +227,7 @@ void Planner::CheckTargetsMet(const Job& job) const {
 
 MergePlan Planner::Finish() {
   MeasureDeltas(deltas_, plan_.report);
-  for (PlannedTensor& tensor : plan_.tensors) {
+  for (MergedTensor& tensor : plan_.tensors) {
     if (!tensor.edits.empty() && IsQuantized(tensor.info.type)) tensor.info.type = Type::kF32;
   }
   return std::move(plan_);

@@ -34,7 +34,7 @@ struct MergeReport {
 };
 
 // One tensor of the merged model.
-struct PlannedTensor {
+struct MergedTensor {
   TensorInfo info;
   size_t origin = 0;  // the base's tensor that it begins as
   Type precision = Type::kF32;
@@ -42,7 +42,7 @@ struct PlannedTensor {
 };
 
 struct MergePlan {
-  std::vector<PlannedTensor> tensors;
+  std::vector<MergedTensor> tensors;
   MergeReport report;
 };
 

@@ -22,7 +22,7 @@ float LimitOf(Type type) {
 
 std::vector<TensorInfo> InfosOf(const TensorSource& base, const MergePlan& plan) {
   std::vector<TensorInfo> infos;
-  for (const PlannedTensor& tensor : plan.tensors) {
+  for (const MergedTensor& tensor : plan.tensors) {
     const Type from = base.tensors()[tensor.origin].type;
     if (!tensor.edits.empty() && (!CanDecode(from) || !CanEncode(tensor.precision))) {
       Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, which cannot be merged into",
@@ -64,7 +64,7 @@ void MergedSource::ReadRows(size_t index, int64_t first, int64_t count,
 
 void MergedSource::Merge(size_t index, int64_t first, int64_t count,
                          std::span<std::byte> out) const {
-  const PlannedTensor& planned = plan_.tensors[index];
+  const MergedTensor& planned = plan_.tensors[index];
   const TensorInfo& from = base_->tensors()[planned.origin];
   const TensorInfo& tensor = tensors()[index];
   const int64_t cols = tensor.cols();
