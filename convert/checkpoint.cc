@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/json_text.h"
 #include "convert/safetensors.h"
+#include "convert/torch_zip.h"
 
 namespace quern {
 namespace fs = std::filesystem;
@@ -75,7 +76,9 @@ std::vector<StoredTensor> ReadTensors(const InputFile& file) {
     Fail(ErrorKind::kBadInput, "{}: is a Git LFS pointer, not the file itself (git lfs pull)",
          file.name());
   }
-  return ReadSafetensors(file);
+  // By the name: a safetensors header of the right length begins as a zip file or a pickle does.
+  const bool torch = fs::path(file.name()).extension() != ".safetensors";
+  return torch ? ReadTorchFile(file) : ReadSafetensors(file);
 }
 
 }  // namespace
