@@ -7,6 +7,7 @@
 #include "model/tokenizer/pretokenizer.h"
 #include "model/tokenizer/unicode.h"
 #include "model/tokenizer/vocab_tokenizer.h"
+#include "model/tokenizer/word_cache.h"
 
 namespace quern {
 namespace {
@@ -57,7 +58,8 @@ class Bpe : public VocabTokenizer {
 
  private:
   struct Merge {
-    int32_t rank, id;
+    uint32_t rank;
+    int32_t id;
   };
   static uint64_t Key(int32_t left, int32_t right) {
     return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
@@ -87,17 +89,20 @@ class Bpe : public VocabTokenizer {
       const std::string left = merge.substr(0, space), right = merge.substr(space + 1);
       const int32_t left_id = Number(left), right_id = Number(right);
       merges_.try_emplace(Key(left_id, right_id),
-                          Merge{static_cast<int32_t>(rank), Number(left + right)});
+                          Merge{static_cast<uint32_t>(rank), Number(left + right)});
     }
   }
 
   void EncodeText(std::string_view raw, bool, std::vector<TokenId>& out) const override {
     const Characters text(raw);
     std::vector<Symbol> symbols;
-    for (const Range& word : pre_.Split(text)) {
-      const size_t begin = text.begins[word.begin];
-      EncodeWord(std::string_view(text.utf8).substr(begin, text.begins[word.end] - begin), symbols,
-                 out);
+    WordCache cache;
+    for (const Range& range : pre_.Split(text)) {
+      const size_t begin = text.begins[range.begin];
+      const std::string_view word(text.utf8.data() + begin, text.begins[range.end] - begin);
+      cache.Append(word, out, [&](std::string_view bytes, std::vector<TokenId>& ids) {
+        EncodeWord(bytes, symbols, ids);
+      });
     }
   }
 
@@ -125,7 +130,7 @@ class Bpe : public VocabTokenizer {
     MergePairs(symbols, [&](const Symbol& left, const Symbol& right) -> PairMerge {
       const auto found = merges_.find(Key(left.id, right.id));
       if (found == merges_.end()) return {};
-      return {true, static_cast<double>(found->second.rank), found->second.id};
+      return {true, found->second.rank, found->second.id};
     });
     for (const Symbol& symbol : symbols) {
       if (symbol.size) Append(word.substr(symbol.begin, symbol.size), symbol, out);

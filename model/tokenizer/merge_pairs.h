@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <queue>
+#include <utility>
 #include <vector>
 
 namespace quern {
@@ -14,10 +16,10 @@ struct Symbol {
   int32_t previous, next;  // -1 at the ends
 };
 
-// What two neighbours make, if anything: the cheapest pair goes first, the leftmost among equals.
+// What two neighbours make, if anything: the lowest order goes first, the leftmost among equals.
 struct PairMerge {
   bool allowed = false;
-  double cost = 0;
+  uint32_t order = 0;
   int32_t id = -1;
 };
 
@@ -34,41 +36,45 @@ inline void LinkSymbols(std::vector<Symbol>& symbols) {
 // Time: n log n, of n symbols.
 template <typename Find>
 void MergePairs(std::vector<Symbol>& symbols, const Find& find) {
+  // 16 bytes: a run of a million equal characters is a heap of as many, and waits for memory.
   struct Candidate {
-    double cost;
-    int32_t left, right, id;
+    uint64_t key;  // order, then the left symbol
     uint32_t size;
+    int32_t id;
+    bool operator>(const Candidate& other) const { return key > other.key; }
   };
-  const auto later = [](const Candidate& a, const Candidate& b) {
-    return a.cost != b.cost ? a.cost > b.cost : a.left > b.left;
-  };
-  std::vector<Candidate> storage;
-  storage.reserve(symbols.size());
-  std::priority_queue<Candidate, std::vector<Candidate>, decltype(later)> queue(later,
-                                                                                std::move(storage));
   const auto at = [&](int32_t i) -> Symbol& { return symbols[static_cast<size_t>(i)]; };
-  const auto consider = [&](int32_t left, int32_t right) {
-    if (left < 0 || right < 0) return;
-    const PairMerge merge = find(at(left), at(right));
-    if (merge.allowed) {
-      queue.push({merge.cost, left, right, merge.id, at(left).size + at(right).size});
-    }
+  const auto consider = [&](int32_t left, auto&& take) {
+    if (left < 0 || at(left).next < 0) return;
+    const Symbol& first = at(left);
+    const Symbol& second = at(first.next);
+    const PairMerge merge = find(first, second);
+    if (!merge.allowed) return;
+    take(Candidate{static_cast<uint64_t>(merge.order) << 32 | static_cast<uint32_t>(left),
+                   first.size + second.size, merge.id});
   };
-  for (int32_t i = 0; i + 1 < static_cast<int32_t>(symbols.size()); ++i) consider(i, i + 1);
+  std::vector<Candidate> first;
+  for (int32_t i = 0; i + 1 < static_cast<int32_t>(symbols.size()); ++i) {
+    consider(i, [&](const Candidate& candidate) { first.push_back(candidate); });
+  }
+  std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue(std::greater<>(),
+                                                                               std::move(first));
+  const auto push = [&](const Candidate& candidate) { queue.push(candidate); };
   while (!queue.empty()) {
     const Candidate best = queue.top();
     queue.pop();
-    Symbol& left = at(best.left);
-    Symbol& right = at(best.right);
-    // One of them has been merged meanwhile.
-    if (left.size == 0 || right.size == 0 || left.size + right.size != best.size) continue;
+    const auto left_index = static_cast<int32_t>(best.key & 0xFFFFFFFF);
+    Symbol& left = at(left_index);
+    // One of the two has been merged meanwhile: sizes only grow, so an equal sum is the same pair.
+    if (left.size == 0 || left.next < 0 || left.size + at(left.next).size != best.size) continue;
+    Symbol& right = at(left.next);
     left.id = best.id;
     left.size = best.size;
     left.next = right.next;
     right.size = 0;
-    if (right.next >= 0) at(right.next).previous = best.left;
-    consider(left.previous, best.left);
-    consider(best.left, left.next);
+    if (right.next >= 0) at(right.next).previous = left_index;
+    consider(left.previous, push);
+    consider(left_index, push);
   }
 }
 

@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "model/tokenizer/merge_pairs.h"
 #include "model/tokenizer/unicode.h"
 #include "model/tokenizer/vocab_tokenizer.h"
+#include "model/tokenizer/word_cache.h"
 
 namespace quern {
 namespace {
@@ -21,6 +23,12 @@ std::string Replace(std::string_view text, std::string_view from, std::string_vi
   return out.append(text.substr(begin));
 }
 
+// A number that is the lower the higher the score: the bits of a float in order, turned round.
+uint32_t HighestFirst(float score) {
+  const auto bits = std::bit_cast<uint32_t>(score + 0.0f);  // -0 is 0
+  return bits >> 31 ? bits : ~bits & 0x7FFFFFFF;
+}
+
 // SentencePiece's BPE: neighbours whose texts together are a token merge, the highest score first;
 // characters that are no token become bytes.
 class Spm : public VocabTokenizer {
@@ -33,6 +41,12 @@ class Spm : public VocabTokenizer {
       const TokenId id = vocab().FindByte(static_cast<uint8_t>(byte));
       bytes_[byte] = id >= 0 ? id : vocab().unknown();
     }
+    for (TokenId id = 0; id < vocab().size(); ++id) {
+      const std::string& text = vocab()[id].text;
+      for (size_t at = 1; (at = text.find(kSpace, at)) != std::string::npos; ++at) {
+        before_space_[static_cast<uint8_t>(text[at - 1])] = true;
+      }
+    }
   }
 
  private:
@@ -40,8 +54,35 @@ class Spm : public VocabTokenizer {
     const bool prefix = at_start && vocab().adds_space_prefix();
     const std::string text = Replace((prefix ? " " : "") + std::string(raw), " ", kSpace);
     std::vector<Symbol> symbols;
-    for (size_t begin = 0; begin < text.size();) {
-      const size_t size = std::min(Utf8Length(text[begin]), text.size() - begin);
+    WordCache cache;
+    size_t begin = 0;
+    // No merge goes over the beginning of a word, so each can be done alone.
+    for (size_t end = 0; end < text.size();) {
+      const std::string_view next = std::string_view(text).substr(end);
+      if (end > begin && next.substr(0, kSpace.size()) == kSpace &&
+          !before_space_[static_cast<uint8_t>(text[end - 1])]) {
+        AppendWord(std::string_view(text).substr(begin, end - begin), symbols, cache, out);
+        begin = end;
+      }
+      end += std::min(Utf8Length(next[0]), next.size());
+    }
+    if (begin < text.size()) {
+      AppendWord(std::string_view(text).substr(begin), symbols, cache, out);
+    }
+  }
+
+  void AppendWord(std::string_view word, std::vector<Symbol>& symbols, WordCache& cache,
+                  std::vector<TokenId>& out) const {
+    cache.Append(word, out, [&](std::string_view bytes, std::vector<TokenId>& ids) {
+      EncodeWord(bytes, symbols, ids);
+    });
+  }
+
+  void EncodeWord(std::string_view word, std::vector<Symbol>& symbols,
+                  std::vector<TokenId>& out) const {
+    symbols.clear();
+    for (size_t begin = 0; begin < word.size();) {
+      const size_t size = std::min(Utf8Length(word[begin]), word.size() - begin);
       symbols.push_back({-1, static_cast<uint32_t>(begin), static_cast<uint32_t>(size), -1, -1});
       begin += size;
     }
@@ -49,13 +90,12 @@ class Spm : public VocabTokenizer {
     MergePairs(symbols, [&](const Symbol& left, const Symbol& right) -> PairMerge {
       const size_t size = left.size + right.size;
       if (size > vocab().longest()) return {};
-      const TokenId id = vocab().Find(std::string_view(text).substr(left.begin, size));
+      const TokenId id = vocab().Find(word.substr(left.begin, size));
       if (id < 0) return {};
-      return {true, -static_cast<double>(vocab()[id].score), id};
+      return {true, HighestFirst(vocab()[id].score), id};
     });
     for (const Symbol& symbol : symbols) {
-      if (symbol.size)
-        Append(std::string_view(text).substr(symbol.begin, symbol.size), symbol, out);
+      if (symbol.size) Append(word.substr(symbol.begin, symbol.size), symbol, out);
     }
   }
 
@@ -73,7 +113,8 @@ class Spm : public VocabTokenizer {
 
   std::string BytesOf(std::string_view token) const override { return Replace(token, kSpace, " "); }
 
-  std::array<TokenId, 256> bytes_;  // of each byte: its token, the unknown one, or -1
+  std::array<bool, 256> before_space_ = {};  // bytes that stand before a space in some token
+  std::array<TokenId, 256> bytes_;           // of each byte: its token, the unknown one, or -1
 };
 
 }  // namespace

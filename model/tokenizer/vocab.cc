@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -31,6 +33,9 @@ uint16_t TraitsOf(int64_t type) {
       return 0;
   }
 }
+
+size_t HashOf(std::string_view text) { return std::hash<std::string_view>()(text); }
+uint32_t TagOf(size_t hash) { return static_cast<uint32_t>(static_cast<uint64_t>(hash) >> 32); }
 
 // The array `key` if it is there: `size` numbers, or kBadInput.
 const Array* FindNumbers(const Metadata& metadata, std::string_view key, size_t size) {
@@ -76,7 +81,7 @@ void Vocab::ReadTokens(const Metadata& metadata) {
          keys::kTokenTypes, NameOf(types->type()));
   }
   tokens_.resize(count);
-  ids_.reserve(count);
+  slots_.resize(std::bit_ceil(2 * count));
   for (size_t i = 0; i < count; ++i) {
     Token& token = tokens_[i];
     token.text = list.strings()[i].empty() ? fmt::format("[EMPTY_{}]", i) : list.strings()[i];
@@ -86,11 +91,20 @@ void Vocab::ReadTokens(const Metadata& metadata) {
     if (std::isnan(token.score)) {
       Fail(ErrorKind::kBadInput, "{}: the score of token {} is no number", metadata.name(), i);
     }
-    const auto [place, added] = ids_.try_emplace(token.text, static_cast<TokenId>(i));
-    if (!added) {
-      Fail(ErrorKind::kBadInput, "{}: tokens {} and {} are both '{}'", metadata.name(),
-           place->second, i, token.text);
+    Slot& slot = slots_[SlotOf(token.text)];
+    if (slot.id >= 0) {
+      Fail(ErrorKind::kBadInput, "{}: tokens {} and {} are both '{}'", metadata.name(), slot.id, i,
+           token.text);
     }
+    slot = {TagOf(HashOf(token.text)), static_cast<TokenId>(i)};
+  }
+}
+
+size_t Vocab::SlotOf(std::string_view text) const {
+  const size_t mask = slots_.size() - 1, hash = HashOf(text);
+  for (size_t i = hash & mask;; i = (i + 1) & mask) {
+    const Slot& slot = slots_[i];
+    if (slot.id < 0 || (slot.tag == TagOf(hash) && (*this)[slot.id].text == text)) return i;
   }
 }
 

@@ -4,7 +4,6 @@
 #include <set>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "gguf/metadata.h"
@@ -52,10 +51,7 @@ class Vocab {
   int32_t size() const { return static_cast<int32_t>(tokens_.size()); }
   const Token& operator[](TokenId id) const { return tokens_[static_cast<size_t>(id)]; }
   // The token of this text, or -1.
-  TokenId Find(std::string_view text) const {
-    const auto found = ids_.find(text);
-    return found == ids_.end() ? -1 : found->second;
-  }
+  TokenId Find(std::string_view text) const { return slots_[SlotOf(text)].id; }
   // The token <0xNN> that stands for a byte, or -1.
   TokenId FindByte(uint8_t byte) const;
   size_t longest() const { return longest_; }  // bytes of the longest token
@@ -70,6 +66,14 @@ class Vocab {
   bool EndsGeneration(TokenId id) const { return ends_.count(id) != 0; }
 
  private:
+  // A place of the hash table from text to id; most look-ups find nothing, and see so by the tag.
+  struct Slot {
+    uint32_t tag = 0;
+    TokenId id = -1;
+  };
+
+  // Where the text stands, or would.
+  size_t SlotOf(std::string_view text) const;
   void ReadTokens(const Metadata& metadata);
   TokenId ReadId(const Metadata& metadata, std::string_view key, TokenId otherwise = -1) const;
   void ReadSpecialIds(const Metadata& metadata, const VocabDefaults& defaults);
@@ -79,7 +83,7 @@ class Vocab {
   void Add(std::string_view text, uint16_t traits);
 
   std::vector<Token> tokens_;
-  std::unordered_map<std::string_view, TokenId> ids_;  // views of tokens_
+  std::vector<Slot> slots_;  // a power of two of them, half of them free or more
   size_t longest_ = 0;
   TokenId bos_ = -1, eos_ = -1, unknown_ = -1, separator_ = -1;
   bool add_bos_ = false, add_eos_ = false, add_space_prefix_ = false;
