@@ -9,6 +9,7 @@ class App;
 // THE list of commands: X(name, function that defines it, one line of help). Each function stands
 // in the file of its command's name.
 #define QUERN_COMMANDS(X)                                                                       \
+  X("convert", DefineConvert, "Convert a HF model folder to GGUF")                              \
   X("quantize", DefineQuantize, "Give a GGUF file's tensors smaller types")                     \
   X("inspect", DefineInspect, "Show a GGUF file: keys, tensors, types, sizes, bits per weight") \
   X("run", DefineRun, "Continue a prompt")                                                      \

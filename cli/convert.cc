@@ -1,0 +1,286 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "adapters/merged_source.h"
+#include "base/error.h"
+#include "base/parallel.h"
+#include "cli/adapter_list.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/size_text.h"
+#include "convert/checkpoint.h"
+#include "convert/hf_model.h"
+#include "gguf/gguf_writer.h"
+#include "gguf/keys.h"
+#include "quant/file_type.h"
+#include "quant/plan.h"
+#include "quant/recipe.h"
+#include "quant/selected_source.h"
+#include "quant/typed_source.h"
+
+namespace quern::cli {
+namespace fs = std::filesystem;
+namespace {
+
+struct Options {
+  std::string folder, outfile, outtype = "auto", split_size = "0", metadata, pre;
+  std::vector<std::string> adapters;
+  int64_t split_tensors = 0;
+  int threads = 0;
+  bool dry_run = false, vocab_only = false, force = false, json = false, quiet = false;
+};
+
+// The types that the reference's converter has itself: it gives them to all matrices alike. The
+// others are quantized from bf16 by their recipes.
+bool IsDirect(FileType type) {
+  return type == FileType::kF32 || type == FileType::kF16 || type == FileType::kBF16 ||
+         type == FileType::kQ8_0 || type == FileType::kTQ1_0 || type == FileType::kTQ2_0;
+}
+
+FileType FileTypeOf(const std::string& name, const TensorSource& checkpoint) {
+  if (name == "auto") {
+    return GuessType(checkpoint) == Type::kBF16 ? FileType::kBF16 : FileType::kF16;
+  }
+  const auto type = FileTypeFromName(name);
+  if (!type) Fail(ErrorKind::kUsage, "--outtype {}: there is no such type", name);
+  return *type;
+}
+
+// A conversion thought through, before anything is written.
+struct Job {
+  FileType file_type = FileType::kF16;
+  std::shared_ptr<const TensorSource> tensors;  // null: the vocabulary alone
+  Metadata keys;
+  fs::path out;
+  SplitPlan split;
+
+  std::vector<TensorInfo> infos() const {
+    return tensors ? tensors->tensors() : std::vector<TensorInfo>();
+  }
+};
+
+int64_t Weights(const std::vector<TensorInfo>& tensors) {
+  int64_t count = 0;
+  for (const TensorInfo& tensor : tensors) count += tensor.elements();
+  return count;
+}
+
+// What quantizing the file of `base` gives: the recipe's types, in llama-quantize's order.
+std::shared_ptr<const TensorSource> Quantized(std::shared_ptr<const TensorSource> base, Job& job) {
+  const auto order = WorkOrder(base->tensors());
+  std::vector<SelectedSource::Pick> picks;
+  for (const size_t index : order) picks.push_back({index, base->tensors()[index].name});
+  auto ordered = std::make_shared<SelectedSource>(std::move(base), picks);
+  std::vector<Type> types;
+  for (const RecipePick& pick :
+       PickTypes(RecipeModel::Of(job.keys), ordered->tensors(), job.file_type)) {
+    if (pick.needs_importance) {
+      Fail(ErrorKind::kUnsupported,
+           "{}: '{}' becomes {}, which needs an importance matrix: convert to bf16, then quantize "
+           "with --imatrix",
+           NameOf(job.file_type), ordered->tensors()[types.size()].name, NameOf(pick.type));
+    }
+    types.push_back(pick.type);
+  }
+  SetFileTypeKeys(job.keys, job.file_type);
+  return std::make_shared<TypedSource>(std::move(ordered), types);
+}
+
+fs::path OutputPath(const Options& options, const ModelNameParts& name, std::string_view type) {
+  fs::path path = options.outfile;
+  if (path.empty()) path = fs::is_directory(options.folder) ? fs::path(options.folder) : ".";
+  if (fs::is_directory(path)) {
+    return path / (FileNameOf(name, type, options.vocab_only) + ".gguf");
+  }
+  const std::string upper(type), lower = CLI::detail::to_lower(upper);
+  std::string file = path.filename().string();
+  for (const auto& [hole, text] : {std::pair<std::string, std::string>{"{ftype}", lower},
+                                   {"{outtype}", lower},
+                                   {"{FTYPE}", upper},
+                                   {"{OUTTYPE}", upper}}) {
+    for (size_t at = file.find(hole); at != std::string::npos; at = file.find(hole, at)) {
+      file.replace(at, hole.size(), text);
+    }
+  }
+  return path.parent_path() / file;
+}
+
+// "300M" of tensor data, as the reference counts: 1000 each.
+int64_t SplitBytes(const std::string& text) {
+  const auto bytes = ParseSize(text);
+  if (!bytes) {
+    Fail(ErrorKind::kUsage, "--split-max-size {}: should be a number, with K, M or G behind it",
+         text);
+  }
+  return *bytes;
+}
+
+Job VocabularyJob(const Options& options, const HfModel& model, Progress& progress) {
+  Job job;
+  ModelNameParts name;
+  if (const auto type = FileTypeFromName(options.outtype)) job.file_type = *type;
+  job.keys = model.Keys(0, InfoOf(job.file_type).id, progress, name);
+  job.out = OutputPath(options, name, NameOf(job.file_type));
+  return job;
+}
+
+// The checkpoint with the adapters merged into it, each value rounded to the checkpoint's type.
+std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> checkpoint,
+                                           const Options& options, Progress& progress) {
+  if (options.adapters.empty()) return checkpoint;
+  const auto adapters = OpenAdapters(options.adapters, progress);
+  const BaseNames names = HfBaseNames(*checkpoint);
+  auto merged = std::make_shared<MergedSource>(std::move(checkpoint), names, adapters);
+  NoteMerge(merged->report(), progress);
+  return merged;
+}
+
+Job ModelJob(const Options& options, const HfModel& model, Progress& progress) {
+  std::shared_ptr<const TensorSource> checkpoint =
+      Merged(Checkpoint::Open(options.folder), options, progress);
+  Job job;
+  job.file_type = FileTypeOf(options.outtype, *checkpoint);
+  const Type first = IsDirect(job.file_type) ? InfoOf(job.file_type).type : Type::kBF16;
+  auto named = model.Named(std::move(checkpoint));
+  const auto types = ConvertedTypes(named->tensors(), first);
+  job.tensors = std::make_shared<TypedSource>(std::move(named), types);
+  ModelNameParts name;
+  job.keys = model.Keys(Weights(job.infos()), InfoOf(job.file_type).id, progress, name);
+  if (!IsDirect(job.file_type)) job.tensors = Quantized(std::move(job.tensors), job);
+  job.out = OutputPath(options, name, NameOf(job.file_type));
+  job.split.max_tensors = options.split_tensors;
+  job.split.max_bytes = SplitBytes(options.split_size);
+  return job;
+}
+
+int64_t TensorBytes(const std::vector<TensorInfo>& tensors) {
+  int64_t bytes = 0;
+  for (const TensorInfo& tensor : tensors) bytes += tensor.bytes();
+  return bytes;
+}
+
+// Before the work: an output that exists, and a disk that is too full.
+void CheckOutput(const Options& options, const Job& job) {
+  const auto needed = static_cast<uint64_t>(TensorBytes(job.infos()));
+  const uint64_t free = FreeSpace(job.out);
+  if (needed > free) {
+    Fail(ErrorKind::kOutput, "{}: needs {} bytes, the disk has {} left", job.out.string(), needed,
+         free);
+  }
+  if (!options.force && !job.split.splits() && fs::exists(job.out)) {
+    Fail(ErrorKind::kOutput, "{}: exists already (--force replaces it)", job.out.string());
+  }
+}
+
+nlohmann::ordered_json JsonOf(const Job& job) {
+  nlohmann::ordered_json out;
+  out["outfile"] = job.out.string();
+  out["outtype"] = NameOf(job.file_type);
+  out["tensors"] = nlohmann::ordered_json::array();
+  for (const TensorInfo& tensor : job.infos()) {
+    out["tensors"].push_back({{"name", tensor.name},
+                              {"type", NameOf(tensor.type)},
+                              {"shape", tensor.shape},
+                              {"bytes", tensor.bytes()}});
+  }
+  out["weights"] = Weights(job.infos());
+  out["tensor_bytes"] = TensorBytes(job.infos());
+  return out;
+}
+
+void PrintPlan(const Options& options, const Job& job) {
+  if (options.json) {
+    fmt::print("{}\n", JsonOf(job).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  for (const TensorInfo& tensor : job.infos()) {
+    fmt::print("{:<32} {:<8} {:>20} {:>14}\n", tensor.name, NameOf(tensor.type),
+               ShapeText(tensor.shape), tensor.bytes());
+  }
+  fmt::print("{}: {}, {} tensors, {} weights, {} bytes (nothing is written)\n", job.out.string(),
+             NameOf(job.file_type), job.infos().size(), Weights(job.infos()),
+             TensorBytes(job.infos()));
+}
+
+void PrintResult(const Options& options, const Job& job, const GgufSink& sink) {
+  if (options.json) {
+    auto out = JsonOf(job);
+    out["files"] = nlohmann::ordered_json::array();
+    for (const fs::path& path : sink.paths()) out["files"].push_back(path.string());
+    out["bytes"] = sink.total_bytes();
+    fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    return;
+  }
+  for (const fs::path& path : sink.paths()) fmt::print("{}\n", path.string());
+  fmt::print("{}, {} tensors, {} weights, {} bytes\n",
+             job.tensors ? NameOf(job.file_type) : "vocabulary", job.infos().size(),
+             Weights(job.infos()), sink.total_bytes());
+}
+
+int Run(const Options& options) {
+  const ThreadLimit limit(options.threads);
+  const auto progress = MakeProgress(options.quiet);
+  const HfModel model =
+      HfModel::Open(options.folder, {.overrides = options.metadata, .pre = options.pre}, *progress);
+  if (!options.vocab_only && !model.has_model()) {
+    Fail(ErrorKind::kUsage, "{}: is no HF model folder (--vocab-only converts a tokenizer alone)",
+         options.folder);
+  }
+  const Job job = options.vocab_only ? VocabularyJob(options, model, *progress)
+                                     : ModelJob(options, model, *progress);
+  if (options.dry_run) {
+    PrintPlan(options, job);
+    return 0;
+  }
+  CheckOutput(options, job);
+  GgufSink sink(job.out, job.keys, job.infos(),
+                options.force ? Overwrite::kReplace : Overwrite::kRefuse, job.split);
+  if (job.tensors) Stream(*job.tensors, sink, *progress);
+  sink.Commit();
+  PrintResult(options, job, sink);
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> DefineConvert(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("DIR", options->folder,
+                 "A HF model folder; with --vocab-only also a tokenizer.model or tokenizer.json")
+      ->required();
+  app.add_option("--outfile", options->outfile,
+                 "The GGUF file, or a folder for it; {ftype} in its name becomes the type");
+  app.add_option("--outtype", options->outtype,
+                 "auto (the checkpoint's 16-bit type), f32, f16, bf16, q8_0, q4_k_m, ...")
+      ->capture_default_str();
+  app.add_option(
+         "--lora", options->adapters,
+         "A PEFT adapter's folder to merge first, or FOLDER:WEIGHT; may be given repeatedly")
+      ->expected(1)
+      ->take_all();
+  app.add_option("--split-max-size", options->split_size, "Tensor bytes per file: N, NK, NM or NG");
+  app.add_option("--split-max-tensors", options->split_tensors, "Tensors per file")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--dry-run", options->dry_run, "Print what would be written, and write nothing");
+  app.add_flag("--vocab-only", options->vocab_only, "Only the vocabulary and the keys");
+  app.add_option("--metadata", options->metadata, "A JSON file of general.* keys that go first");
+  app.add_option("--pre", options->pre, "The pre-tokenizer's name, where it is not recognized");
+  app.add_flag("--force", options->force, "Replace an output that exists");
+  app.add_flag("--json", options->json, "Print the result as JSON");
+  app.add_flag("-q,--quiet", options->quiet, "No progress");
+  app.add_option("--threads", options->threads, "Threads, 0: all cores")
+      ->check(CLI::NonNegativeNumber);
+  app.footer(
+      "Examples:\n"
+      "  quern convert ./my-model --outfile my-model-{ftype}.gguf --outtype bf16\n"
+      "  quern convert ./my-model --outfile my-model.gguf --outtype q4_k_m\n"
+      "  quern convert ./my-model --lora ./my-adapter --outfile merged.gguf --outtype q4_k_m\n"
+      "  quern convert ./my-model --vocab-only --outfile vocab.gguf");
+  return [options] { return Run(*options); };
+}
+
+}  // namespace quern::cli
