@@ -68,15 +68,19 @@ TEST_CASE("a folder with one file is written as safetensors lays it out") {
 
 TEST_CASE("shards are filled in order, and a large tensor has its own") {
   const auto source = Three();
-  const std::pair<int64_t, size_t> cases[] = {{46, 1}, {45, 2}, {30, 2}, {22, 2}, {21, 3}, {1, 3}};
-  for (const auto& [limit, shards] : cases) {
-    CAPTURE(limit);
+  struct Case {
+    int64_t limit;
+    size_t shards;
+  };
+  const Case cases[] = {{46, 1}, {45, 2}, {30, 2}, {22, 2}, {21, 3}, {1, 3}};
+  for (const Case& c : cases) {
+    CAPTURE(c.limit);
     const TempDir dir;
-    HfSink sink(dir / "out", source->tensors(), Overwrite::kRefuse, limit);
-    CHECK(sink.shard_count() == shards);
+    HfSink sink(dir / "out", source->tensors(), Overwrite::kRefuse, c.limit);
+    CHECK(sink.shard_count() == c.shards);
     WriteAll(*source, sink);
     CheckSame(*source, dir / "out");
-    CHECK(fs::exists(dir / "out" / "model.safetensors") == (shards == 1));
+    CHECK(fs::exists(dir / "out" / "model.safetensors") == (c.shards == 1));
   }
 }
 
