@@ -6,7 +6,7 @@
 namespace quern {
 namespace {
 
-constexpr auto kEncoders = {EncodeFloats, EncodeLegacy, EncodeK, EncodeSmall};
+constexpr auto kEncoders = {EncodeFloats, EncodeLegacy, EncodeK, EncodeSmall, EncodeIq};
 constexpr auto kDecoders = {DecodeFloats, DecodeLegacy, DecodeK, DecodeSmall, DecodeIq};
 
 }  // namespace

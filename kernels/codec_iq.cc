@@ -19,6 +19,34 @@ namespace quern {
 namespace HWY_NAMESPACE {
 namespace {
 
+bool EncodeIq(Type type, const EncodeJob& job) {
+  switch (type) {
+    case Type::kIQ1_M:
+      EncodeBlocks<IQ1_M, Lane>(job);
+      return true;
+    case Type::kIQ1_S:
+      EncodeBlocks<IQ1_S, Lane>(job);
+      return true;
+    case Type::kIQ2_S:
+      EncodeBlocks<IQ2_S, Lane>(job);
+      return true;
+    case Type::kIQ2_XS:
+      EncodeBlocks<IQ2_XS, Lane>(job);
+      return true;
+    case Type::kIQ2_XXS:
+      EncodeBlocks<IQ2_XXS, Lane>(job);
+      return true;
+    case Type::kIQ3_S:
+      EncodeBlocks<IQ3_S, Lane>(job);
+      return true;
+    case Type::kIQ3_XXS:
+      EncodeBlocks<IQ3_XXS, Lane>(job);
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool DecodeIq(Type type, const uint8_t* in, int64_t count, float* out) {
   switch (type) {
     case Type::kIQ1_M:
@@ -55,7 +83,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace quern {
 
+HWY_EXPORT(EncodeIq);
 HWY_EXPORT(DecodeIq);
+
+bool EncodeIq(Type type, const EncodeJob& job) { return HWY_DYNAMIC_DISPATCH(EncodeIq)(type, job); }
 
 bool DecodeIq(Type type, const uint8_t* in, int64_t count, float* out) {
   return HWY_DYNAMIC_DISPATCH(DecodeIq)(type, in, count, out);

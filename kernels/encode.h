@@ -21,6 +21,7 @@ bool EncodeFloats(Type type, const EncodeJob& job);
 bool EncodeLegacy(Type type, const EncodeJob& job);
 bool EncodeK(Type type, const EncodeJob& job);
 bool EncodeSmall(Type type, const EncodeJob& job);
+bool EncodeIq(Type type, const EncodeJob& job);
 bool DecodeFloats(Type type, const uint8_t* in, int64_t count, float* out);
 bool DecodeLegacy(Type type, const uint8_t* in, int64_t count, float* out);
 bool DecodeK(Type type, const uint8_t* in, int64_t count, float* out);

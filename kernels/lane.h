@@ -72,7 +72,9 @@ struct ScalarLane {
   // table[index] per lane.
   static I Lookup(const int32_t* table, I index) { return table[index]; }
   static F Lookup(const float* table, I index) { return table[index]; }
-  // The same for an aligned table of 16.
+  // The lane's own element `index` of lane-interleaved memory.
+  static F LookupOwn(const float* values, I index) { return values[index]; }
+  // table[index] of an aligned table of 16.
   static F Lookup16(const float* table, I index) { return table[index]; }
 
   // Neighbours at any address: floats, and 16-bit numbers as unsigned.

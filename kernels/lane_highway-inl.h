@@ -87,6 +87,9 @@ struct VectorLane {
   static HWY_INLINE F Lookup(const float* table, I index) {
     return hn::GatherIndex(D(), table, index);
   }
+  static HWY_INLINE F LookupOwn(const float* values, I index) {
+    return Lookup(values, index * SetI(kMax) + hn::Iota(DI(), 0));
+  }
   static HWY_INLINE F Lookup16(const float* table, I index) {
     if constexpr (kMax == 16) {
       return hn::TableLookupLanes(Load(table), hn::IndicesFromVec(D(), index));

@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/grid_decode-inl.h"
+#include "kernels/formats/grid_fit-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -17,6 +18,52 @@ namespace HWY_NAMESPACE {
 struct IQ2_S {
   using Block = BlockIQ2_S;
   static constexpr int kElems = 256;
+  static constexpr bool kRowMean = false;
+
+  template <class L>
+  static void Encode(const Tile<L>& tile) {
+    using F = typename L::F;
+    using I = typename L::I;
+    static const GridTable& table = GridTableOf(Type::kIQ2_S);
+    GridFit<L, 8, 16> fit(table);
+    const F mean = GridMean<L>(tile.x, 2);
+    Floats<L, 16> scale;
+    Ints<L, 32> index, signs;
+    for (int j = 0; j < 16; ++j) {
+      const In<L> x = tile.x.From(16 * j);
+      if (tile.weighted) {
+        WeighSquares<L, 16>(tile.importance.From(16 * j), x, mean, fit.weight);
+      } else {
+        for (int i = 0; i < 16; ++i) fit.weight.Set(i, L::Set(0.25f) * mean + x[i] * x[i]);
+      }
+      fit.Load(x, false);
+      const auto skipped = fit.max < L::Set(1e-8f);
+      fit.scale = fit.max / L::Set(5);
+      fit.Search(fit.max, {9, 0.1f}, true);
+      fit.Refine(Refit::kOffGrid);
+      fit.MakePositive();
+      scale.Set(j, L::Select(skipped, L::Set(0), fit.scale));
+      for (int k = 0; k < 2; ++k) {
+        index.Set(2 * j + k, fit.Index(k, skipped));
+        signs.Set(2 * j + k, L::Select(skipped, L::SetI(0), fit.signs[k]));
+      }
+    }
+    GridScales<L, 16> rounded;
+    RoundGridScales<L, 16>(scale, 31, 15, rounded);
+    tile.out.Half(0, L::Select(rounded.none, L::SetI(0), ToHalf<L>(rounded.d * L::Set(0.9875f))));
+    PackBytes<L, 32>(tile.out, 2, index);
+    PackBytes<L, 32>(tile.out, 34, signs);
+    Ints<L, 8> high;
+    for (int b = 0; b < 8; ++b) {
+      I bits = L::SetI(0);
+      for (int k = 3; k >= 0; --k) {
+        bits = L::template Shl<2>(bits) | L::template Shr<8>(index[4 * b + k]);
+      }
+      high.Set(b, bits);
+    }
+    PackBytes<L, 8>(tile.out, 66, high);
+    PackScalePairs<L>(tile.out, 74, rounded.level);
+  }
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);

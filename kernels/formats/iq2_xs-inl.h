@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/grid_decode-inl.h"
+#include "kernels/formats/grid_fit-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -17,6 +18,40 @@ namespace HWY_NAMESPACE {
 struct IQ2_XS {
   using Block = BlockIQ2_XS;
   static constexpr int kElems = 256;
+  static constexpr bool kRowMean = false;
+
+  // Needs an importance matrix.
+  template <class L>
+  static void Encode(const Tile<L>& tile) {
+    using F = typename L::F;
+    static const GridTable& table = GridTableOf(Type::kIQ2_XS);
+    GridFit<L, 8, 16> fit(table);
+    const F mean = GridMean<L>(tile.x, 1);
+    Floats<L, 16> scale;
+    Ints<L, 16> words;
+    for (int j = 0; j < 16; ++j) {
+      const In<L> x = tile.x.From(16 * j);
+      WeighSquares<L, 16>(tile.importance.From(16 * j), x, mean, fit.weight);
+      fit.Load(x, true);
+      const auto skipped = fit.max < L::Set(kZeroGroup);
+      fit.scale = fit.max / L::Set(5);
+      fit.Search(fit.max, {9, 0.1f}, true);
+      fit.Refine(Refit::kOffGrid);
+      fit.MakePositive();
+      scale.Set(j, L::Select(skipped, L::Set(0), fit.scale));
+      const auto half = [&](int k) HWY_ATTR {
+        return fit.Index(k, skipped) | L::template Shl<9>(fit.signs[k] & L::SetI(127));
+      };
+      words.Set(j, L::Select(skipped, L::SetI(0), half(0) | L::template Shl<16>(half(1))));
+    }
+    GridScales<L, 16> rounded;
+    RoundGridScales<L, 16>(scale, 31, 15, rounded);
+    tile.out.Half(0, ToHalf<L>(rounded.d));
+    for (int j = 0; j < 16; ++j) {
+      tile.out.Word(2 + 4 * j, L::Select(rounded.none, L::SetI(0), words[j]));
+    }
+    PackScalePairs<L>(tile.out, 66, rounded.level);
+  }
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);

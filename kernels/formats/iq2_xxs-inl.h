@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/grid_decode-inl.h"
+#include "kernels/formats/grid_fit-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -17,6 +18,48 @@ namespace HWY_NAMESPACE {
 struct IQ2_XXS {
   using Block = BlockIQ2_XXS;
   static constexpr int kElems = 256;
+  static constexpr bool kRowMean = false;
+
+  // Needs an importance matrix.
+  template <class L>
+  static void Encode(const Tile<L>& tile) {
+    using F = typename L::F;
+    using I = typename L::I;
+    static const GridTable& table = GridTableOf(Type::kIQ2_XXS);
+    GridFit<L, 8, 32> fit(table);
+    const F mean = GridMean<L>(tile.x, 1);
+    Floats<L, 8> scale;
+    Ints<L, 8> indices, signs;
+    for (int group = 0; group < 8; ++group) {
+      const In<L> x = tile.x.From(32 * group);
+      WeighSquares<L, 32>(tile.importance.From(32 * group), x, mean, fit.weight);
+      fit.Load(x, true);
+      // The trials start from the scale that four free levels want.
+      Ints<L, 32> free_levels;
+      fit.scale = FitPositive<L, 32, 4>(fit.magnitude, fit.weight, free_levels);
+      const F widest = fit.scale * L::Set(3);
+      const auto skipped = L::Or(fit.max < L::Set(kZeroGroup), L::Not(widest > L::Set(0)));
+      fit.Search(widest, {6, 0.1f}, true);
+      fit.Refine(Refit::kAll);
+      fit.MakePositive();
+      scale.Set(group, L::Select(skipped, L::Set(0), fit.scale));
+      I index_word = L::SetI(0), sign_word = L::SetI(0);
+      for (int k = 3; k >= 0; --k) {
+        index_word = L::template Shl<8>(index_word) | fit.Index(k, skipped);
+        sign_word = L::template Shl<7>(sign_word) | (fit.signs[k] & L::SetI(127));
+      }
+      indices.Set(group, index_word);
+      signs.Set(group, L::Select(skipped, L::SetI(0), sign_word));
+    }
+    GridScales<L, 8> rounded;
+    RoundGridScales<L, 8>(scale, 31, 15, rounded);
+    tile.out.Half(0, ToHalf<L>(rounded.d));
+    for (int group = 0; group < 8; ++group) {
+      const I sign_word = signs[group] | L::template Shl<28>(rounded.level[group]);
+      tile.out.Word(2 + 8 * group, L::Select(rounded.none, L::SetI(0), indices[group]));
+      tile.out.Word(6 + 8 * group, L::Select(rounded.none, L::SetI(0), sign_word));
+    }
+  }
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);

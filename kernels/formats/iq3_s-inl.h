@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/grid_decode-inl.h"
+#include "kernels/formats/grid_fit-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -17,6 +18,63 @@ namespace HWY_NAMESPACE {
 struct IQ3_S {
   using Block = BlockIQ3_S;
   static constexpr int kElems = 256;
+  static constexpr bool kRowMean = false;
+
+  template <class L>
+  static void Encode(const Tile<L>& tile) {
+    using F = typename L::F;
+    using I = typename L::I;
+    static const GridTable& table = GridTableOf(Type::kIQ3_S);
+    GridFit<L, 4, 32> fit(table);
+    const F mean = GridMean<L>(tile.x, 2);
+    Floats<L, 8> scale;
+    // Indices and signs of eight slots, three words each. A group of zeros takes no slot: those
+    // behind it move up, as in the reference, whose decoder then reads them for the wrong group.
+    Ints<L, 24> slots;
+    for (int i = 0; i < 24; ++i) slots.Set(i, L::SetI(0));
+    I slot = L::SetI(0);
+    for (int group = 0; group < 8; ++group) {
+      const In<L> x = tile.x.From(32 * group);
+      WeighOrSquare<L, 32>(tile, 32 * group, mean, fit.weight);
+      fit.Load(x, false);
+      const auto skipped = fit.max == L::Set(0);
+      fit.scale = fit.max / L::Set(15);
+      fit.Search(fit.max, {9, 0.2f}, false);
+      fit.Refine(Refit::kAllIfAnyOffGrid);
+      fit.MakePositive();
+      scale.Set(group, L::Select(skipped, L::Set(0), fit.scale));
+      Ints<L, 8> index;
+      I high = L::SetI(0);
+      for (int k = 7; k >= 0; --k) {
+        index.Set(k, fit.Index(k, skipped));
+        high = L::template Shl<1>(high) | L::template Shr<8>(index[k]);
+      }
+      tile.out.Byte(66 + group, high);
+      const I words[3] = {JoinBytes<L>(index[0], index[1], index[2], index[3]),
+                          JoinBytes<L>(index[4], index[5], index[6], index[7]),
+                          JoinBytes<L>(fit.signs[0], fit.signs[1], fit.signs[2], fit.signs[3])};
+      for (int s = 0; s <= group; ++s) {
+        const auto here = L::And(L::Equal(slot, L::SetI(s)), L::Not(skipped));
+        for (int w = 0; w < 3; ++w) {
+          slots.Set(3 * s + w, L::Select(here, words[w], slots[3 * s + w]));
+        }
+      }
+      slot = slot + L::Select(skipped, L::SetI(0), L::SetI(1));
+    }
+    for (int s = 0; s < 8; ++s) {
+      tile.out.Word(2 + 8 * s, slots[3 * s]);
+      tile.out.Word(6 + 8 * s, slots[3 * s + 1]);
+      tile.out.Word(74 + 4 * s, slots[3 * s + 2]);
+    }
+    GridScales<L, 8> rounded;
+    RoundGridScales<L, 8>(scale, 31, 15, rounded);
+    tile.out.Half(0, L::Select(rounded.none, L::SetI(0), ToHalf<L>(rounded.d * L::Set(1.033f))));
+    I scales = L::SetI(0);
+    for (int group = 7; group >= 0; --group) {
+      scales = L::template Shl<4>(scales) | rounded.level[group];
+    }
+    tile.out.Word(106, scales);
+  }
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);

@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/grid_decode-inl.h"
+#include "kernels/formats/grid_fit-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -17,6 +18,45 @@ namespace HWY_NAMESPACE {
 struct IQ3_XXS {
   using Block = BlockIQ3_XXS;
   static constexpr int kElems = 256;
+  static constexpr bool kRowMean = false;
+
+  template <class L>
+  static void Encode(const Tile<L>& tile) {
+    using F = typename L::F;
+    using I = typename L::I;
+    static const GridTable& table = GridTableOf(Type::kIQ3_XXS);
+    GridFit<L, 4, 32> fit(table);
+    const F mean = GridMean<L>(tile.x, 2);
+    Floats<L, 8> scale;
+    Ints<L, 64> index;
+    Ints<L, 8> signs;
+    for (int group = 0; group < 8; ++group) {
+      const In<L> x = tile.x.From(32 * group);
+      WeighOrSquare<L, 32>(tile, 32 * group, mean, fit.weight);
+      fit.Load(x, true);
+      const auto skipped = fit.max < L::Set(1e-8f);
+      fit.scale = fit.max / L::Set(15);
+      fit.Search(fit.max, {15, 0.2f}, true);
+      fit.Refine(Refit::kOffGrid);
+      fit.MakePositive();
+      scale.Set(group, L::Select(skipped, L::Set(0), fit.scale));
+      for (int k = 0; k < 8; ++k) index.Set(8 * group + k, fit.Index(k, skipped));
+      I sign_word = L::SetI(0);
+      for (int k = 3; k >= 0; --k) {
+        sign_word = L::template Shl<7>(sign_word) | (fit.signs[k] & L::SetI(127));
+      }
+      signs.Set(group, L::Select(skipped, L::SetI(0), sign_word));
+    }
+    GridScales<L, 8> rounded;
+    RoundGridScales<L, 8>(scale, 31, 15, rounded);
+    tile.out.Half(0, L::Select(rounded.none, L::SetI(0), ToHalf<L>(rounded.d * L::Set(1.0125f))));
+    for (int k = 0; k < 64; ++k) index.Set(k, L::Select(rounded.none, L::SetI(0), index[k]));
+    PackBytes<L, 64>(tile.out, 2, index);
+    for (int group = 0; group < 8; ++group) {
+      const I word = signs[group] | L::template Shl<28>(rounded.level[group]);
+      tile.out.Word(66 + 4 * group, L::Select(rounded.none, L::SetI(0), word));
+    }
+  }
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <sstream>
 
@@ -117,6 +118,54 @@ TEST_CASE("rows can be encoded in any chunks") {
       pieces.insert(pieces.end(), piece.begin(), piece.end());
     }
     CHECK((pieces == whole));
+  }
+}
+
+TEST_CASE("weights that no model should have do no harm, and targets agree on them") {
+  const TargetGuard guard;
+  constexpr float kInf = std::numeric_limits<float>::infinity();
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float kTiny = std::numeric_limits<float>::denorm_min();
+  // Each of these everywhere, and as one outlier among ordinary weights.
+  const float values[] = {0.0f,    -0.0f,  1.0f,  -3.0f,  kTiny,
+                          -1e-40f, 1e-37f, 3e38f, -3e38f, 65520.0f};
+  const float broken[] = {kNan, kInf, -kInf};
+  std::vector<std::vector<float>> inputs;
+  for (const float value : values) {
+    inputs.emplace_back(2 * 256, value);
+    inputs.push_back(BlockInput(0, 5));
+    inputs.back().resize(2 * 256);
+    inputs.back()[77] = value;
+  }
+  std::vector<float> mixed(2 * 256);
+  for (size_t i = 0; i < mixed.size(); ++i) mixed[i] = values[i * 7 % std::size(values)];
+  inputs.push_back(mixed);
+  std::vector<float> importance = BlockImportance(2, 5);
+  importance.resize(256);
+  importance[3] = 1e30f;
+  importance[200] = kTiny;
+  const std::vector<float> none(256, 0.0f);
+  for (const Type type : BlockTypes()) {
+    CAPTURE(NameOf(type));
+    for (const std::vector<float>& input : inputs) {
+      CheckTargetsAgree(type, input, 256, importance);
+      CheckTargetsAgree(type, input, 256, none);
+      if (!NeedsImportance(type)) CheckTargetsAgree(type, input, 256, {});
+    }
+    // What a NaN becomes differs by target; it must only not crash.
+    for (const std::string& target : KernelTargets()) {
+      REQUIRE(UseKernelTarget(target));
+      for (const float value : broken) {
+        std::vector<float> input = BlockInput(0, 5);
+        input.resize(2 * 256);
+        for (size_t i = 0; i < input.size(); i += 9) input[i] = value;
+        std::vector<float> broken_importance = importance;
+        broken_importance[100] = value;
+        CHECK(!Encoded(type, input, 256, broken_importance).empty());
+        CHECK(!Encoded(type, std::vector<float>(256, value), 256, importance).empty());
+        if (!NeedsImportance(type)) CHECK(!Encoded(type, input, 256, {}).empty());
+      }
+    }
   }
 }
 

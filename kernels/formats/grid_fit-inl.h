@@ -1,0 +1,271 @@
+// Included once per target.
+#if defined(QUERN_KERNELS_FORMATS_GRID_FIT_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef QUERN_KERNELS_FORMATS_GRID_FIT_INL_H_
+#undef QUERN_KERNELS_FORMATS_GRID_FIT_INL_H_
+#else
+#define QUERN_KERNELS_FORMATS_GRID_FIT_INL_H_
+#endif
+
+#include "kernels/formats/grid_search-inl.h"
+#include "kernels/formats/legacy-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace quern {
+namespace HWY_NAMESPACE {
+
+// What iq2_xxs, iq2_xs, iq2_s, iq3_xxs and iq3_s share: a sub-block of kSub weights is a scale,
+// signs, and points of a grid in kPositions dimensions each, x ~ scale * (2 * level + 1) * sign.
+
+// Trial scales: max / (widest + step * t) for t from -count to count, where `widest` is what the
+// highest level stands for.
+struct GridTrials {
+  int count;
+  float step;
+};
+
+// Which groups get a new point once the scale is found.
+enum class Refit { kOffGrid, kAllIfAnyOffGrid, kAll };
+
+template <class L, int kPositions, int kSub>
+class GridFit {
+  using F = typename L::F;
+  using I = typename L::I;
+  using M = typename L::M;
+  static constexpr int kBits = kPositions == 8 ? 2 : 3;
+  static constexpr int kTop = kPositions == 8 ? 2 : 7;
+  static constexpr int kBase = kTop + 1;
+  static constexpr int kWidest = 2 * kTop + 1;
+
+ public:
+  static constexpr int kGroups = kSub / kPositions;
+  static constexpr int kSigns = kSub / 8;
+
+  explicit GridFit(const GridTable& table) : table_(table) {}
+
+  Floats<L, kSub> weight;     // of the squares; the caller fills it before Load
+  Floats<L, kSub> magnitude;  // abs(x), but minus that of the one whose sign was changed
+  Ints<L, kSigns> signs;      // bit i of signs[k]: weight 8 * k + i is negative
+  Ints<L, kGroups> code;      // the points found
+  F scale;
+  F max;
+
+  // With `even` the signs of each eight are made even in number: the weight whose square counts
+  // least gets the wrong sign, the first of them.
+  void Load(const In<L>& x, bool even) {
+    for (int k = 0; k < kSigns; ++k) LoadSigns(x.From(8 * k), 8 * k, even);
+    max = magnitude[0];
+    for (int i = 1; i < kSub; ++i) max = L::Max(max, magnitude[i]);
+    for (int i = 0; i < kSub; ++i) {
+      weighted_.Set(i, weight[i] * magnitude[i]);
+      root_.Set(i, L::Sqrt(weight[i]));
+    }
+    // The searches for points want the values of one block next to each other.
+    for (int i = 0; i < kSub; ++i) {
+      const size_t to = static_cast<size_t>(i / kPositions * L::kMax * kPositions + i % kPositions);
+      for (int lane = 0; lane < L::kMax; ++lane) {
+        magnitude_by_lane_[to + lane * kPositions] = magnitude.values[i * L::kMax + lane];
+        root_by_lane_[to + lane * kPositions] = root_.values[i * L::kMax + lane];
+      }
+    }
+  }
+
+  // Tries the scales that map `widest_value` to about the highest level. `scale` is what it stays
+  // if no trial is taken, and the points are then the first of the grid.
+  void Search(F widest_value, GridTrials trials, bool starts_on_grid) {
+    F best = L::Set(0);
+    for (int g = 0; g < kGroups; ++g) {
+      code.Set(g, L::SetI(0));
+      on_grid_.Set(g, L::SetI(starts_on_grid));
+    }
+    Ints<L, kGroups> trial_code, trial_on_grid;
+    for (int t = -trials.count; t <= trials.count; ++t) {
+      const float wanted = static_cast<float>(kWidest) + static_cast<float>(t) * trials.step;
+      const F inverse = L::Set(wanted) / widest_value;
+      Snap(inverse, L::Set(1) / inverse, trial_code, trial_on_grid);
+      F sum_qx, sum_q2;
+      Sums(trial_code, sum_qx, sum_q2);
+      const M better = L::And(sum_q2 > L::Set(0), sum_qx * sum_qx > best * sum_q2);
+      scale = L::Select(better, sum_qx / sum_q2, scale);
+      best = L::Select(better, scale * sum_qx, best);
+      for (int g = 0; g < kGroups; ++g) {
+        code.Set(g, L::Select(better, trial_code[g], code[g]));
+        on_grid_.Set(g, L::Select(better, trial_on_grid[g], on_grid_[g]));
+      }
+    }
+  }
+
+  // New points for the scale that was found, and the scale that fits these best.
+  void Refine(Refit which) {
+    I all_on_grid = L::SetI(1);
+    for (int g = 0; g < kGroups; ++g) all_on_grid = all_on_grid & on_grid_[g];
+    M wanted = scale > L::Set(0);
+    if (which != Refit::kAll) wanted = L::And(wanted, L::Equal(all_on_grid, L::SetI(0)));
+    if (!L::Any(wanted)) return;
+    Ints<L, kGroups> fresh, ignored;
+    Snap(L::Set(1) / scale, scale, fresh, ignored);
+    for (int g = 0; g < kGroups; ++g) {
+      M renewed = wanted;
+      if (which == Refit::kOffGrid) renewed = L::And(renewed, L::Equal(on_grid_[g], L::SetI(0)));
+      code.Set(g, L::Select(renewed, fresh[g], code[g]));
+    }
+    F sum_qx, sum_q2;
+    Sums(code, sum_qx, sum_q2);
+    scale = L::Select(L::And(wanted, sum_q2 > L::Set(0)), sum_qx / sum_q2, scale);
+  }
+
+  // A negative scale becomes positive with all signs turned.
+  void MakePositive() {
+    const M negative = scale < L::Set(0);
+    scale = L::Select(negative, L::Neg(scale), scale);
+    for (int k = 0; k < kSigns; ++k) {
+      signs.Set(k, L::Select(negative, signs[k] ^ L::SetI(0xff), signs[k]));
+    }
+  }
+
+  // The index of group g's point, 0 where `skipped`.
+  I Index(int g, M skipped) const {
+    return L::Select(skipped, L::SetI(0), L::Lookup(table_.index.data(), code[g]));
+  }
+
+ private:
+  void LoadSigns(const In<L>& x, int first, bool even) {
+    I minus = L::SetI(0);
+    I count = L::SetI(0);
+    I least = L::SetI(0);
+    F least_square = L::Set(0);
+    for (int i = 0; i < 8; ++i) {
+      const M positive = x[i] >= L::Set(0);
+      magnitude.Set(first + i, L::Select(positive, x[i], L::Neg(x[i])));
+      minus = minus | L::Select(positive, L::SetI(0), L::SetI(1 << i));
+      count = count + L::Select(positive, L::SetI(0), L::SetI(1));
+      const F square = (weight[first + i] * x[i]) * x[i];
+      const M smaller = square < least_square;
+      if (i == 0) {
+        least_square = square;
+      } else {
+        least = L::Select(smaller, L::SetI(i), least);
+        least_square = L::Select(smaller, square, least_square);
+      }
+    }
+    if (even) {
+      const M odd = L::Equal(count & L::SetI(1), L::SetI(1));
+      for (int i = 0; i < 8; ++i) {
+        const M turned = L::And(odd, L::Equal(least, L::SetI(i)));
+        const F value = magnitude[first + i];
+        magnitude.Set(first + i, L::Select(turned, L::Neg(value), value));
+        minus = L::Select(turned, minus ^ L::SetI(1 << i), minus);
+      }
+    }
+    signs.Set(first / 8, minus);
+  }
+
+  // The points for one scale: by rounding, or where the grid lacks that, the nearest one.
+  void Snap(F inverse, F trial_scale, Ints<L, kGroups>& codes, Ints<L, kGroups>& on_grid) {
+    alignas(64) static constexpr float kLevels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
+    for (int g = 0; g < kGroups; ++g) {
+      I number = L::SetI(0);
+      for (int p = kPositions - 1; p >= 0; --p) {
+        const F x = magnitude[g * kPositions + p];
+        const I level = Clamp<L>(NearestInt<L>(L::Set(0.5f) * (inverse * x - L::Set(1))), 0, kTop);
+        number = number * L::SetI(kBase) + level;
+      }
+      codes.Set(g, number);
+    }
+    alignas(64) float scales[L::kMax];
+    L::Store(trial_scale, scales);
+    for (int at = 0; at < kGroups * L::kMax; ++at) {
+      const GridTable::Choice choice = table_.choices[static_cast<size_t>(codes.values[at])];
+      const uint16_t* points = table_.codes.data() + choice.first;
+      on_grid.values[at] = choice.runs == 0;
+      if (choice.runs == 0) {
+        codes.values[at] = points[0];
+      } else {
+        const TermInput in{magnitude_by_lane_ + at * kPositions, root_by_lane_ + at * kPositions,
+                           kLevels, scales[at % L::kMax]};
+        codes.values[at] = NearestPoint<L, kPositions>(in, points, static_cast<int>(choice.runs));
+      }
+    }
+  }
+
+  void Sums(const Ints<L, kGroups>& codes, F& sum_qx, F& sum_q2) const {
+    sum_qx = L::Set(0);
+    sum_q2 = L::Set(0);
+    for (int g = 0; g < kGroups; ++g) {
+      I rest = codes[g];
+      for (int p = 0; p < kPositions; ++p) {
+        const int i = g * kPositions + p;
+        const I level = rest & L::SetI((1 << kBits) - 1);
+        const F q = L::ToFloat(level + level + L::SetI(1));
+        sum_qx = sum_qx + weighted_[i] * q;
+        sum_q2 = sum_q2 + (weight[i] * q) * q;
+        rest = L::template Shr<kBits>(rest);
+      }
+    }
+  }
+
+  const GridTable& table_;
+  Floats<L, kSub> weighted_, root_;
+  Ints<L, kGroups> on_grid_;
+  // [group][lane][position]
+  alignas(64) float magnitude_by_lane_[kSub * L::kMax];
+  alignas(64) float root_by_lane_[kSub * L::kMax];
+};
+
+// Scales of `count` sub-blocks as levels of four bits: scale ~ d * (2 * level + 1), where d maps
+// the largest to 31. `skip` is set where all are 0.
+template <class L, int kCount>
+struct GridScales {
+  typename L::F d;
+  typename L::M none;
+  Ints<L, kCount> level;
+};
+template <class L, int kCount>
+inline void RoundGridScales(const Floats<L, kCount>& scale, int divisor, int top,
+                            GridScales<L, kCount>& rounded) {
+  typename L::F max = L::Set(0);
+  for (int j = 0; j < kCount; ++j) max = L::Max(max, scale[j]);
+  rounded.none = max == L::Set(0);
+  rounded.d = max / L::Set(static_cast<float>(divisor));
+  const typename L::F inverse = L::Set(1) / rounded.d;
+  for (int j = 0; j < kCount; ++j) {
+    const typename L::I level =
+        Clamp<L>(NearestInt<L>(L::Set(0.5f) * (inverse * scale[j] - L::Set(1))), 0, top);
+    rounded.level.Set(j, L::Select(rounded.none, L::SetI(0), level));
+  }
+}
+
+// The mean of x^2 over the super-block, times a power of two.
+template <class L>
+HWY_INLINE typename L::F GridMean(const In<L>& x, float factor) {
+  typename L::F sum = L::Set(0);
+  for (int i = 0; i < 256; ++i) sum = sum + x[i] * x[i];
+  return (L::Set(factor) * sum) / L::Set(256);
+}
+
+// The weights of the squares: importance * sqrt(mean + x^2), or x^2.
+template <class L, int N>
+HWY_INLINE void WeighOrSquare(const Tile<L>& tile, int first, typename L::F mean,
+                              Floats<L, N>& weights) {
+  const In<L> x = tile.x.From(first);
+  if (tile.weighted) {
+    WeighSquares<L, N>(tile.importance.From(first), x, mean, weights);
+  } else {
+    for (int i = 0; i < N; ++i) weights.Set(i, x[i] * x[i]);
+  }
+}
+
+// Sixteen levels of four bits in eight bytes.
+template <class L>
+HWY_INLINE void PackScalePairs(const Out<L>& out, int offset, const Ints<L, 16>& level) {
+  for (int word = 0; word < 2; ++word) {
+    typename L::I bits = L::SetI(0);
+    for (int j = 7; j >= 0; --j) bits = L::template Shl<4>(bits) | level[8 * word + j];
+    out.Word(offset + 4 * word, bits);
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace quern
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
