@@ -1,8 +1,13 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <new>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -27,6 +32,24 @@ const Command* CalledAs(const char* argv0) {
   return nullptr;
 }
 
+// Options that the peers write with one dash and several letters, which would read as several
+// options here.
+constexpr std::pair<std::string_view, const char*> kPeersSpellings[] = {
+    {"-no-cnv", "--no-conversation"},
+};
+
+std::vector<std::string> ArgumentsOf(int argc, char** argv) {
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  for (std::string& argument : arguments) {
+    for (const auto& [theirs, ours] : kPeersSpellings) {
+      if (argument == theirs) argument = ours;
+    }
+  }
+  // CLI11 takes them from the end.
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 int ParseAndRun(int argc, char** argv) {
   CLI::App app(kAbout, "quern");
   std::function<int()> chosen;
@@ -43,7 +66,7 @@ int ParseAndRun(int argc, char** argv) {
     }
   }
   try {
-    app.parse(argc, argv);
+    app.parse(ArgumentsOf(argc, argv));
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : static_cast<int>(ErrorKind::kUsage);
