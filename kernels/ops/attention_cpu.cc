@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "kernels/half.h"
 #include "kernels/ops/attention.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -120,15 +121,17 @@ void AttendPiece(const AttentionShape& shape, const KvView& kv, const float* q, 
   }
 }
 
-void StoreHalf(const float* x, int64_t n, void* to) {
-  auto* out = static_cast<hwy::float16_t*>(to);
-  const hn::Rebind<hwy::float16_t, D> half;
+void StoreHalf(const float* x, int64_t n, uint16_t* out) {
   int64_t i = 0;
+#if HWY_TARGET <= HWY_AVX2 || HWY_TARGET == HWY_NEON
+  // Without instructions of the machine Highway cuts digits off where it should round.
+  const hn::Rebind<hwy::float16_t, D> half;
   for (; i + FloatLanes() <= n; i += FloatLanes()) {
-    hn::StoreU(hn::DemoteTo(half, hn::LoadU(D(), x + i)), half, out + i);
+    hn::StoreU(hn::DemoteTo(half, hn::LoadU(D(), x + i)), half,
+               reinterpret_cast<hwy::float16_t*>(out) + i);
   }
-  const hn::Rebind<hwy::float16_t, One> one;
-  for (; i < n; ++i) hn::StoreU(hn::DemoteTo(one, hn::LoadU(One(), x + i)), one, out + i);
+#endif
+  for (; i < n; ++i) out[i] = FloatToHalf(x[i]);
 }
 
 }  // namespace HWY_NAMESPACE
