@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -60,6 +61,38 @@ TEST_CASE("tokenize parses special tokens unless told not to") {
   const auto table = Quern({"tokenize", "-m", model, "-p", "a"});
   CHECK(table.out.find("'<s>'") != std::string::npos);
   CHECK(table.out.find("3 tokens") != std::string::npos);
+}
+
+// tokens.json of each model: its source tells whether special tokens in the text are parsed.
+void CheckModel(const std::filesystem::path& folder) {
+  CAPTURE(folder.string());
+  testing::TempDir dir;
+  const std::string model = (dir / "vocab.gguf").string(), text = (dir / "text").string();
+  REQUIRE(Quern({"convert", folder.string(), "--outfile", model, "--vocab-only"}).exit_code == 0);
+  const auto wanted = nlohmann::json::parse(testing::ReadText(folder / "tokens.json"));
+  std::vector<std::string> arguments = {"tokenize", "-m", model, "-f", text, "--no-bos", "--json"};
+  if (wanted["source"].get<std::string>().find("are plain text") != std::string::npos) {
+    arguments.push_back("--no-parse-special");
+  }
+  REQUIRE(wanted["cases"].size() > 10);
+  for (const auto& one : wanted["cases"]) {
+    CAPTURE(one["text"].get<std::string>());
+    testing::WriteText(text, one["text"].get<std::string>());
+    CHECK(IdsOf(Quern(arguments)) == one["ids"].get<Ids>());
+  }
+}
+
+TEST_CASE("converted vocabularies encode as the models' own libraries do") {
+  CheckModel(testing::TestData("models/tiny-llama"));
+  CheckModel(testing::TestData("models/families/llama3-scaled"));
+  CheckModel(testing::TestData("models/families/qwen3"));
+}
+
+TEST_CASE("the same for all of ../shared/models") {
+  QUERN_NEEDS_SHARED(models, "models/families");
+  for (const auto& entry : std::filesystem::directory_iterator(models)) {
+    if (std::filesystem::exists(entry.path() / "tokens.json")) CheckModel(entry.path());
+  }
 }
 
 TEST_CASE("tokenize refuses what it cannot do") {
