@@ -11,6 +11,10 @@ class App;
 #define QUERN_COMMANDS(X)                                                                       \
   X("convert", DefineConvert, "Convert a HF model folder to GGUF")                              \
   X("quantize", DefineQuantize, "Give a GGUF file's tensors smaller types")                     \
+  X("split", DefineSplit, "Cut a GGUF file into several")                                       \
+  X("merge-splits", DefineMergeSplits, "Make one GGUF file of its splits")                      \
+  X("check", DefineCheck, "Validate a model fully, NaN and Inf too")                            \
+  X("hash", DefineHash, "xxh64 of each tensor and of all")                                      \
   X("inspect", DefineInspect, "Show a GGUF file: keys, tensors, types, sizes, bits per weight") \
   X("run", DefineRun, "Continue a prompt")                                                      \
   X("perplexity", DefinePerplexity, "Measure how well a model foretells a text")                \

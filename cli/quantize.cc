@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -13,6 +14,7 @@
 #include "cli/commands.h"
 #include "gguf/split_name.h"
 #include "quant/plan.h"
+#include "quant/quality.h"
 
 namespace quern::cli {
 namespace fs = std::filesystem;
@@ -23,7 +25,7 @@ struct Options {
   std::string imatrix, output_type, embedding_type;
   std::vector<std::string> included, excluded, tensor_types, tensor_type_files, overrides, pruned;
   QuantizeOptions quantize;
-  bool dry_run = false, json = false, force = false, quiet = false;
+  bool dry_run = false, json = false, force = false, quiet = false, quality = false;
 
   std::string input;
   fs::path output;
@@ -176,15 +178,21 @@ double BitsPerWeight(int64_t bytes, int64_t weights) {
 }
 double Mib(int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 
+nlohmann::ordered_json JsonOf(const EncodingError& error) {
+  return {{"rmse", error.rmse()}, {"relative", error.relative()}, {"largest", error.largest_error}};
+}
+
+// meter: null without --quality.
 void PrintJson(const Options& options, const QuantizePlan& plan,
-               const std::vector<fs::path>& written) {
+               const std::vector<fs::path>& written, const QualityMeter* meter) {
   nlohmann::ordered_json out;
   out["input"] = options.input;
   out["outputs"] = nlohmann::json::array();
   for (const auto& path : written) out["outputs"].push_back(path.string());
   out["file_type"] = options.type_name;
   out["tensors"] = nlohmann::json::array();
-  for (const PlannedTensor& tensor : plan.tensors) {
+  for (size_t t = 0; t < plan.tensors.size(); ++t) {
+    const PlannedTensor& tensor = plan.tensors[t];
     nlohmann::ordered_json entry = {{"name", tensor.name},
                                     {"type", NameOf(tensor.to)},
                                     {"from", NameOf(tensor.from)},
@@ -193,13 +201,30 @@ void PrintJson(const Options& options, const QuantizePlan& plan,
                                     {"bytes", tensor.bytes_after()},
                                     {"needs_imatrix", tensor.needs_importance}};
     if (tensor.fell_back_from) entry["fell_back_from"] = NameOf(*tensor.fell_back_from);
+    if (meter) entry["error"] = JsonOf(meter->errors()[t]);
     out["tensors"].push_back(std::move(entry));
   }
   out["weights"] = plan.weights();
   out["bytes_before"] = plan.bytes_before();
   out["bytes"] = plan.bytes_after();
   out["bits_per_weight"] = BitsPerWeight(plan.bytes_after(), plan.weights());
+  if (meter) out["error"] = JsonOf(meter->Total());
   fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void PrintErrorLine(std::string_view name, std::string_view type, const EncodingError& error) {
+  fmt::print("{:<36} {:<8} {:>12.6g} {:>10.4f} % {:>12.6g}\n", name, type, error.rmse(),
+             100 * error.relative(), error.largest_error);
+}
+
+void PrintQuality(const QuantizePlan& plan, const QualityMeter& meter) {
+  fmt::print("{:<36} {:<8} {:>12} {:>12} {:>12}\n", "tensor", "type", "RMSE", "relative",
+             "largest");
+  for (size_t t = 0; t < plan.tensors.size(); ++t) {
+    const EncodingError& error = meter.errors()[t];
+    if (error.weights > 0) PrintErrorLine(plan.tensors[t].name, NameOf(plan.tensors[t].to), error);
+  }
+  PrintErrorLine("all that was encoded", "", meter.Total());
 }
 
 void PrintSizes(const QuantizePlan& plan) {
@@ -240,35 +265,45 @@ void RefuseInputAsOutput(const GgufModel& model, const Options& options, const Q
   }
 }
 
+int DryRun(const Options& options, const QuantizePlan& plan, Progress& progress) {
+  const bool lacks = std::any_of(plan.tensors.begin(), plan.tensors.end(), [](const auto& tensor) {
+    return tensor.needs_importance && tensor.importance.empty();
+  });
+  if (lacks) progress.Note("to do this for good an importance matrix is needed (--imatrix FILE)");
+  if (options.json) {
+    PrintJson(options, plan, {}, nullptr);
+  } else {
+    PrintDryRun(plan);
+  }
+  return 0;
+}
+
 int Run(Options& options) {
   Parse(options);
   const auto progress = MakeProgress(options.quiet);
   const auto model = GgufModel::Open(options.input);
-  const auto matrix = TakeImatrix(options, *progress);
+  auto matrix = TakeImatrix(options, *progress);
   QuantizePlan plan = PlanQuantize(*model, options.quantize, matrix ? &*matrix : nullptr);
+  matrix.reset();  // the plan has what it needs of it
   for (const std::string& note : plan.notes) progress->Note(note);
-  if (options.dry_run) {
-    for (const PlannedTensor& tensor : plan.tensors) {
-      if (!tensor.needs_importance || !tensor.importance.empty()) continue;
-      progress->Note("to do this for good an importance matrix is needed (--imatrix FILE)");
-      break;
-    }
-    options.json ? PrintJson(options, plan, {}) : PrintDryRun(plan);
-    return 0;
-  }
+  if (options.dry_run) return DryRun(options, plan, *progress);
   CheckPlan(plan, options.quantize);
   RefuseInputAsOutput(*model, options, plan);
   const ThreadLimit limit(options.threads);
-  const auto source = SourceOf(model, plan);
+  std::vector<Type> types;
+  for (const PlannedTensor& tensor : plan.tensors) types.push_back(tensor.to);
+  QualityMeter meter(types);
+  const auto source = SourceOf(model, plan, options.quality ? &meter : nullptr);
   GgufSink sink(options.output, plan.metadata, source->tensors(),
                 options.force ? Overwrite::kReplace : Overwrite::kRefuse, plan.split);
   PlanProgress lines(*progress, plan);
   Stream(*source, sink, lines);
   sink.Commit();
   if (options.json) {
-    PrintJson(options, plan, sink.paths());
+    PrintJson(options, plan, sink.paths(), options.quality ? &meter : nullptr);
     return 0;
   }
+  if (options.quality) PrintQuality(plan, meter);
   PrintSizes(plan);
   for (const auto& path : sink.paths()) fmt::print("{}\n", path.string());
   return 0;
@@ -325,6 +360,8 @@ std::function<int()> DefineQuantize(CLI::App& app) {
   app.add_flag("--allow-requantize", options->quantize.allow_requantize,
                "Take tensors that are quantized already; they lose twice");
   app.add_flag("--keep-split", options->quantize.keep_split, "Write as many files as the input is");
+  app.add_flag("--quality", options->quality,
+               "Measure the error of each tensor against the input: RMSE, relative, largest");
   app.add_flag("--dry-run", options->dry_run, "Show types and sizes, read no weights");
   app.add_flag("--json", options->json, "The types and sizes as JSON on stdout");
   app.add_flag("--force", options->force, "Replace an output that is there");

@@ -92,40 +92,6 @@ Imatrix ReadGguf(const std::filesystem::path& path) {
   return matrix;
 }
 
-// llama.cpp's first form: i32 entries; for each i32 length, name, i32 calls, i32 values, f32 sums
-// of means over the calls; then, perhaps, i32 chunks, i32 length and the data set's name.
-Imatrix ReadDat(const MappedFile& file) {
-  Cursor in(file.bytes(), file.name());
-  Imatrix matrix{.name = file.name(), .datasets = {}, .chunks = 0, .weights = {}};
-  const auto length = [&](std::string_view what) {
-    const auto value = in.Read<int32_t>(what);
-    if (value < 0) Fail(ErrorKind::kBadInput, "{}: {} is {}", in.name(), what, value);
-    return static_cast<uint64_t>(value);
-  };
-  const uint64_t entries = length("the number of entries");
-  for (uint64_t e = 0; e < entries; ++e) {
-    const std::string text(in.Text(length("a name's length"), "a name"));
-    const std::string name = text.substr(0, text.find('\0'));
-    const auto calls = in.Read<int32_t>("the number of calls");
-    const uint64_t count = length("the number of values");
-    const auto bytes = in.Bytes(count * sizeof(float), "the values");
-    std::vector<float> values(count);
-    if (count > 0) std::memcpy(values.data(), bytes.data(), bytes.size());
-    if (calls > 0) {
-      for (float& value : values) value /= static_cast<float>(calls);
-    }
-    if (count == 0 || !matrix.weights.try_emplace(name, std::move(values)).second) {
-      Fail(ErrorKind::kBadInput, "{}: '{}' {}", in.name(), name,
-           count == 0 ? "has no values" : "stands there twice");
-    }
-  }
-  if (in.remaining() >= sizeof(int32_t)) matrix.chunks = in.Read<int32_t>("the number of chunks");
-  if (in.remaining() > 0) {
-    matrix.datasets.emplace_back(in.Text(length("the data set's length"), "the data set"));
-  }
-  return matrix;
-}
-
 }  // namespace
 
 void Imatrix::Include(std::span<const std::string> words) {
@@ -136,12 +102,46 @@ void Imatrix::Exclude(std::span<const std::string> words) {
   std::erase_if(weights, [&](const auto& entry) { return HoldsAny(entry.first, words); });
 }
 
+// llama.cpp's first form: i32 entries; for each i32 length, name, i32 calls, i32 values, f32 sums
+// of means over the calls; then, perhaps, i32 chunks, i32 length and the data set's name.
+Imatrix ParseDatImatrix(std::span<const std::byte> bytes, const std::string& name) {
+  Cursor in(bytes, name);
+  Imatrix matrix{.name = name, .datasets = {}, .chunks = 0, .weights = {}};
+  const auto length = [&](std::string_view what) {
+    const auto value = in.Read<int32_t>(what);
+    if (value < 0) Fail(ErrorKind::kBadInput, "{}: {} is {}", in.name(), what, value);
+    return static_cast<uint64_t>(value);
+  };
+  const uint64_t entries = length("the number of entries");
+  for (uint64_t e = 0; e < entries; ++e) {
+    const std::string text(in.Text(length("a name's length"), "a name"));
+    const std::string tensor = text.substr(0, text.find('\0'));
+    const auto calls = in.Read<int32_t>("the number of calls");
+    const uint64_t count = length("the number of values");
+    const auto raw = in.Bytes(count * sizeof(float), "the values");
+    std::vector<float> values(count);
+    if (count > 0) std::memcpy(values.data(), raw.data(), raw.size());
+    if (calls > 0) {
+      for (float& value : values) value /= static_cast<float>(calls);
+    }
+    if (count == 0 || !matrix.weights.try_emplace(tensor, std::move(values)).second) {
+      Fail(ErrorKind::kBadInput, "{}: '{}' {}", in.name(), tensor,
+           count == 0 ? "has no values" : "stands there twice");
+    }
+  }
+  if (in.remaining() >= sizeof(int32_t)) matrix.chunks = in.Read<int32_t>("the number of chunks");
+  if (in.remaining() > 0) {
+    matrix.datasets.emplace_back(in.Text(length("the data set's length"), "the data set"));
+  }
+  return matrix;
+}
+
 Imatrix ReadImatrix(const std::filesystem::path& path) {
   const MappedFile file(path);
   constexpr std::string_view kMagic = "GGUF";
   const bool is_gguf = file.bytes().size() >= kMagic.size() &&
                        std::memcmp(file.bytes().data(), kMagic.data(), kMagic.size()) == 0;
-  Imatrix matrix = is_gguf ? ReadGguf(path) : ReadDat(file);
+  Imatrix matrix = is_gguf ? ReadGguf(path) : ParseDatImatrix(file.bytes(), file.name());
   if (matrix.weights.empty()) {
     Fail(ErrorKind::kBadInput, "{}: holds no importance matrix", matrix.name);
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -25,5 +26,8 @@ struct Imatrix {
 // Reads the GGUF form (X.in_sum2 and X.counts) or llama.cpp's old .dat. Errors: kBadInput where the
 // file is neither, is cut short or contradicts itself; kNonFinite for NaN or Inf.
 Imatrix ReadImatrix(const std::filesystem::path& path);
+
+// The old .dat alone, from bytes.
+Imatrix ParseDatImatrix(std::span<const std::byte> bytes, const std::string& name);
 
 }  // namespace quern
