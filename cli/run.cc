@@ -45,7 +45,7 @@ void PrintJson(const Tokenizer& tokenizer, const std::vector<TokenId>& prompt,
                const Generated& result, uint32_t seed) {
   const nlohmann::json out{{"prompt_ids", prompt},
                            {"ids", result.tokens},
-                           {"text", tokenizer.Decode(result.tokens)},
+                           {"text", text},
                            {"stop", NameOf(result.reason)},
                            {"seed", seed},
                            {"prompt_tokens_per_second", Rate(prompt.size(), result.prompt_seconds)},
