@@ -90,6 +90,7 @@ class OutputFolder {
 
   const std::filesystem::path& path() const { return path_; }
   const std::filesystem::path& temporary_path() const { return temporary_; }
+  // `name` may lie in a folder of its own: "templates/default.jinja".
   void WriteFile(const std::string& name, std::string_view text);
   void Commit();
 

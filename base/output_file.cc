@@ -149,7 +149,13 @@ OutputFolder::~OutputFolder() {
 }
 
 void OutputFolder::WriteFile(const std::string& name, std::string_view text) {
-  OutputFile file(temporary_ / name, Overwrite::kRefuse);
+  const fs::path path = temporary_ / name;
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) {
+    Fail(ErrorKind::kOutput, "{}: the folder cannot be made: {}", path.string(), error.message());
+  }
+  OutputFile file(path, Overwrite::kRefuse);
   file.WriteAt(0, std::as_bytes(std::span(text)));
   file.Commit();
 }

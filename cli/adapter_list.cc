@@ -47,12 +47,11 @@ std::shared_ptr<const LoraAdapter> OpenAdapter(const fs::path& folder) {
 
 }  // namespace
 
-std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts, Progress& progress) {
+std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts) {
   std::vector<WeightedAdapter> adapters;
   for (const std::string& text : texts) {
     const NamedAdapter named = ParseName(text);
     adapters.push_back({.adapter = OpenAdapter(named.folder), .weight = named.weight});
-    for (const std::string& note : adapters.back().adapter->config().notes) progress.Note(note);
   }
   return adapters;
 }

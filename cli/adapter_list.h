@@ -10,9 +10,8 @@
 namespace quern::cli {
 
 // Adapters as users name them: a PEFT folder, or "folder:0.5" for half of it. Errors: kUsage for a
-// weight that is none, kBadInput for a folder that holds no adapter. What their configs have to say
-// is noted.
-std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts, Progress& progress);
+// weight that is none, kBadInput for a folder that holds no adapter.
+std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts);
 
 // Notes what a merge does: the norm of every delta, and the report's own words.
 void NoteMerge(const MergeReport& report, Progress& progress);

@@ -10,6 +10,7 @@ class App;
 // in the file of its command's name.
 #define QUERN_COMMANDS(X)                                                                       \
   X("convert", DefineConvert, "Convert a HF model folder to GGUF")                              \
+  X("merge-lora", DefineMergeLora, "Merge LoRA adapters into a model")                          \
   X("quantize", DefineQuantize, "Give a GGUF file's tensors smaller types")                     \
   X("split", DefineSplit, "Cut a GGUF file into several")                                       \
   X("merge-splits", DefineMergeSplits, "Make one GGUF file of its splits")                      \

@@ -11,16 +11,12 @@
 #include "cli/adapter_list.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/file_type_source.h"
 #include "cli/size_text.h"
 #include "convert/checkpoint.h"
 #include "convert/hf_model.h"
 #include "gguf/gguf_writer.h"
-#include "gguf/keys.h"
 #include "quant/file_type.h"
-#include "quant/plan.h"
-#include "quant/recipe.h"
-#include "quant/selected_source.h"
-#include "quant/typed_source.h"
 
 namespace quern::cli {
 namespace fs = std::filesystem;
@@ -33,22 +29,6 @@ struct Options {
   int threads = 0;
   bool dry_run = false, vocab_only = false, force = false, json = false, quiet = false;
 };
-
-// The types that the reference's converter has itself: it gives them to all matrices alike. The
-// others are quantized from bf16 by their recipes.
-bool IsDirect(FileType type) {
-  return type == FileType::kF32 || type == FileType::kF16 || type == FileType::kBF16 ||
-         type == FileType::kQ8_0 || type == FileType::kTQ1_0 || type == FileType::kTQ2_0;
-}
-
-FileType FileTypeOf(const std::string& name, const TensorSource& checkpoint) {
-  if (name == "auto") {
-    return GuessType(checkpoint) == Type::kBF16 ? FileType::kBF16 : FileType::kF16;
-  }
-  const auto type = FileTypeFromName(name);
-  if (!type) Fail(ErrorKind::kUsage, "--outtype {}: there is no such type", name);
-  return *type;
-}
 
 // A conversion thought through, before anything is written.
 struct Job {
@@ -67,27 +47,6 @@ int64_t Weights(const std::vector<TensorInfo>& tensors) {
   int64_t count = 0;
   for (const TensorInfo& tensor : tensors) count += tensor.elements();
   return count;
-}
-
-// What quantizing the file of `base` gives: the recipe's types, in llama-quantize's order.
-std::shared_ptr<const TensorSource> Quantized(std::shared_ptr<const TensorSource> base, Job& job) {
-  const auto order = WorkOrder(base->tensors());
-  std::vector<SelectedSource::Pick> picks;
-  for (const size_t index : order) picks.push_back({index, base->tensors()[index].name});
-  auto ordered = std::make_shared<SelectedSource>(std::move(base), picks);
-  std::vector<Type> types;
-  for (const RecipePick& pick :
-       PickTypes(RecipeModel::Of(job.keys), ordered->tensors(), job.file_type)) {
-    if (pick.needs_importance) {
-      Fail(ErrorKind::kUnsupported,
-           "{}: '{}' becomes {}, which needs an importance matrix: convert to bf16, then quantize "
-           "with --imatrix",
-           NameOf(job.file_type), ordered->tensors()[types.size()].name, NameOf(pick.type));
-    }
-    types.push_back(pick.type);
-  }
-  SetFileTypeKeys(job.keys, job.file_type);
-  return std::make_shared<TypedSource>(std::move(ordered), types);
 }
 
 fs::path OutputPath(const Options& options, const ModelNameParts& name, std::string_view type) {
@@ -132,7 +91,7 @@ Job VocabularyJob(const Options& options, const HfModel& model, Progress& progre
 std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> checkpoint,
                                            const Options& options, Progress& progress) {
   if (options.adapters.empty()) return checkpoint;
-  const auto adapters = OpenAdapters(options.adapters, progress);
+  const auto adapters = OpenAdapters(options.adapters);
   const BaseNames names = HfBaseNames(*checkpoint);
   auto merged = std::make_shared<MergedSource>(std::move(checkpoint), names, adapters);
   NoteMerge(merged->report(), progress);
@@ -142,16 +101,12 @@ std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> c
 Job ModelJob(const Options& options, const HfModel& model, Progress& progress) {
   std::shared_ptr<const TensorSource> checkpoint =
       Merged(Checkpoint::Open(options.folder), options, progress);
-  Job job;
-  job.file_type = FileTypeOf(options.outtype, *checkpoint);
-  const Type first = IsDirect(job.file_type) ? InfoOf(job.file_type).type : Type::kBF16;
-  auto named = model.Named(std::move(checkpoint));
-  const auto types = ConvertedTypes(named->tensors(), first);
-  job.tensors = std::make_shared<TypedSource>(std::move(named), types);
-  ModelNameParts name;
-  job.keys = model.Keys(Weights(job.infos()), InfoOf(job.file_type).id, progress, name);
-  if (!IsDirect(job.file_type)) job.tensors = Quantized(std::move(job.tensors), job);
-  job.out = OutputPath(options, name, NameOf(job.file_type));
+  ConvertedModel converted = ConvertModel(model, std::move(checkpoint), options.outtype, progress);
+  Job job{.file_type = converted.file_type,
+          .tensors = std::move(converted.tensors),
+          .keys = std::move(converted.keys),
+          .out = OutputPath(options, converted.name, NameOf(converted.file_type)),
+          .split = {}};
   job.split.max_tensors = options.split_tensors;
   job.split.max_bytes = SplitBytes(options.split_size);
   return job;

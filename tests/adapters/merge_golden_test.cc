@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adapters/merged_source.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_text.h"
@@ -25,6 +26,7 @@ struct Case {
 constexpr Case kCases[] = {
     {"modern", "tiny-llama", "modern"},
     {"modern-checkpoint", "tiny-llama", "modern"},
+    {"modern-bin", "tiny-llama", "modern"},
     {"shout", "tiny-llama", "shout"},
     {"rslora-patterns", "families/llama-linear-bias", "rslora-patterns"},
     {"regex-layers", "families/mistral-headdim", "regex-layers"},
@@ -118,8 +120,8 @@ TEST_CASE("merges into a HF checkpoint equal PEFT's") {
     const auto opened = Open(c);
     if (!opened) continue;
     const BaseNames names = HfBaseNames(*opened->base);
-    testing::CheckMerged(MergedSource(opened->base, names, opened->adapters), names,
-                         opened->golden);
+    const MergedSource merged(opened->base, names, opened->adapters);
+    testing::CheckMerged(*opened->base, merged, names, opened->golden);
   }
 }
 
@@ -133,7 +135,8 @@ TEST_CASE("merges into a GGUF model equal PEFT's") {
       CAPTURE(NameOf(type));
       const auto base = Converted(opened->base, naming.naming, type);
       const BaseNames names = GgufBaseNames(*base, naming.keys);
-      testing::CheckMerged(MergedSource(base, names, opened->adapters), names, opened->golden);
+      const MergedSource merged(base, names, opened->adapters);
+      testing::CheckMerged(*base, merged, names, opened->golden);
     }
   }
 }
