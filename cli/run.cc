@@ -43,6 +43,9 @@ double Rate(size_t tokens, double seconds) {
 
 void PrintJson(const Tokenizer& tokenizer, const std::vector<TokenId>& prompt,
                const Generated& result, uint32_t seed) {
+  // Not Decode, which takes a leading space for the beginning of a text.
+  std::string text;
+  for (const TokenId id : result.tokens) text += tokenizer.Piece(id);
   const nlohmann::json out{{"prompt_ids", prompt},
                            {"ids", result.tokens},
                            {"text", text},
