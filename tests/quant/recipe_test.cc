@@ -54,16 +54,18 @@ TEST_CASE("types are llama-quantize's, for every file type and model of the gold
   QUERN_NEEDS_SHARED(path, "goldens/recipes.json");
   const json models = json::parse(testing::ReadText(path));
   size_t cases = 0;
-  for (const auto& [name, model] : models.items()) {
-    for (const auto& [key, golden] : model["types"].items()) {
-      CAPTURE(name);
+  for (const auto& entry : models.items()) {
+    const json& model = entry.value();
+    CAPTURE(entry.key());
+    for (const auto& types : model["types"].items()) {
+      const std::string key = types.key();
       CAPTURE(key);
       const auto slash = key.find('/');
       const auto file_type = FileTypeFromName(key.substr(0, slash));
       REQUIRE(file_type);
       RecipeOptions options;
       options.has_importance = key.substr(slash) == "/imatrix";
-      std::string wanted = golden;
+      std::string wanted = types.value();
       if (wanted.starts_with("refused")) wanted = "refused";
       CHECK(Picked(model, *file_type, options) == wanted);
       ++cases;
