@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "adapters/lora_adapter.h"
+#include "adapters/merge_plan.h"
+
+namespace quern {
+
+// The ways to make one adapter of several: X(name, PEFT's combination_type).
+#define QUERN_COMBINATIONS(X)  \
+  X(Cat, "cat")                \
+  X(Linear, "linear")          \
+  X(Svd, "svd")                \
+  X(Ties, "ties")              \
+  X(DareLinear, "dare_linear") \
+  X(DareTies, "dare_ties")     \
+  X(MagnitudePrune, "magnitude_prune")
+
+enum class Combination {
+#define QUERN_COMBINATION_ENUM(name, text) k##name,
+  QUERN_COMBINATIONS(QUERN_COMBINATION_ENUM)
+#undef QUERN_COMBINATION_ENUM
+};
+std::optional<Combination> CombinationFromName(std::string_view name);
+
+struct CombineOptions {
+  Combination combination = Combination::kCat;
+  double density = 1;         // what pruning keeps, in (0, 1]
+  bool by_frequency = false;  // ties: a sign is elected by count, not by the sum
+  int64_t svd_rank = 0;       // 0: the largest rank of the adapters
+  uint64_t seed = 0;          // dare_*: which elements are dropped
+};
+
+// One adapter of several as PEFT's add_weighted_adapter makes it; its alpha is its rank, so that
+// its scale is 1. `cat` is the exact weighted sum, `svd` the best of its rank; the others combine A
+// and B apart. Modules that only some adapters have take part with those. Errors: kUnsupported for
+// adapters that are more than A and B of linear layers or embeddings, kBadInput for ranks or shapes
+// that differ where they must not, kUsage for a density that is none.
+std::shared_ptr<const LoraAdapter> CombineAdapters(std::span<const WeightedAdapter> adapters,
+                                                   const CombineOptions& options);
+
+}  // namespace quern
