@@ -26,10 +26,19 @@ int64_t HeadRowsOf(const TensorRule& rule, int64_t rows, const TensorInfo& tenso
 
 }  // namespace
 
+std::vector<float> BaseTensor::InBaseOrder(const std::vector<float>& values) const {
+  std::vector<float> out(values.size());
+  for (size_t row = 0; row < out.size(); ++row) {
+    out[row] = values[static_cast<size_t>(HfRow(static_cast<int64_t>(row)))];
+  }
+  return out;
+}
+
 BaseNames HfBaseNames(const TensorSource& base) {
   BaseNames names;
+  names.output_name = kOutputHfName;
   for (const TensorInfo& tensor : base.tensors()) {
-    names.push_back({.hf_name = tensor.name, .precision = PrecisionOf(tensor.type)});
+    names.tensors.push_back({.hf_name = tensor.name, .precision = PrecisionOf(tensor.type)});
   }
   return names;
 }
@@ -44,8 +53,9 @@ BaseNames GgufBaseNames(const TensorSource& base, const Metadata& metadata) {
          base.name(), arch_name);
   }
   BaseNames names;
+  if (const auto output = PlaceOfHf(*arch, kOutputHfName)) names.output_name = GgufName(*output);
   for (const TensorInfo& tensor : base.tensors()) {
-    BaseTensor& name = names.emplace_back();
+    BaseTensor& name = names.tensors.emplace_back();
     name.precision = PrecisionOf(tensor.type);
     const auto place = PlaceOfGguf(*arch, tensor.name);
     if (!place || place->rule->hf.empty()) continue;

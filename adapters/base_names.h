@@ -21,10 +21,22 @@ struct BaseTensor {
   int64_t HfRow(int64_t row) const {
     return head_rows == 0 ? row : SourceRow(RowDirection::kToGguf, row, head_rows);
   }
+  // One value for each row, from the checkpoint's order into the base's.
+  std::vector<float> InBaseOrder(const std::vector<float>& values) const;
 };
 
-// One for each tensor of a base, in its order.
-using BaseNames = std::vector<BaseTensor>;
+struct BaseNames {
+  std::vector<BaseTensor> tensors;  // one for each tensor of a base, in its order
+  // What the output is called here, for a base that has none because it is tied to the embeddings.
+  std::string output_name;
+
+  size_t size() const { return tensors.size(); }
+  const BaseTensor& operator[](size_t index) const { return tensors[index]; }
+};
+
+// The HF names of the two ends of a model.
+inline constexpr const char* kEmbeddingsHfName = "model.embed_tokens.weight";
+inline constexpr const char* kOutputHfName = "lm_head.weight";
 
 // Of a HF checkpoint: names and rows are the adapters' own.
 BaseNames HfBaseNames(const TensorSource& base);

@@ -10,7 +10,7 @@ namespace quern {
 class Edit {
  public:
   virtual ~Edit() = default;
-  // rows[count, cols]: the base's rows from `first` on, in the base's order. Any thread.
+  // rows[count, cols]: the tensor's rows from `first` on, in the base's order. Any thread.
   virtual void Apply(int64_t first, int64_t count, std::span<float> rows) const = 0;
 };
 

@@ -83,20 +83,26 @@ LoraAdapter::LoraAdapter(LoraConfig config, std::shared_ptr<const TensorSource> 
 }
 
 std::vector<float> LoraAdapter::Read(size_t index) const {
+  std::vector<float> weights(static_cast<size_t>(tensor(index).elements()));
+  ReadRows(index, 0, tensor(index).rows(), weights);
+  return weights;
+}
+
+void LoraAdapter::ReadRows(size_t index, int64_t first, int64_t count, std::span<float> out) const {
   const TensorInfo& info = tensor(index);
   if (!IsFloat(info.type) || !CanDecode(info.type)) {
     Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, floats are wanted", name(), info.name,
          NameOf(info.type));
   }
-  std::vector<float> weights(static_cast<size_t>(info.elements()));
-  Decode(info.type, tensors_->ReadAll(index).data(), info.elements(), weights.data());
-  for (size_t i = 0; i < weights.size(); ++i) {
-    if (!std::isfinite(weights[i])) {
+  std::vector<std::byte> raw(static_cast<size_t>(count * info.row_bytes()));
+  tensors_->ReadRows(index, first, count, raw);
+  Decode(info.type, raw.data(), static_cast<int64_t>(out.size()), out.data());
+  for (size_t i = 0; i < out.size(); ++i) {
+    if (!std::isfinite(out[i])) {
       Fail(ErrorKind::kNonFinite, "{}: tensor '{}' has NaN or Inf at index {}", name(), info.name,
-           i);
+           static_cast<size_t>(first * info.cols()) + i);
     }
   }
-  return weights;
 }
 
 }  // namespace quern

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -66,6 +67,8 @@ class LoraAdapter {
   // All weights of a tensor, [rows, cols]. Error kNonFinite, naming tensor and index, for NaN and
   // Inf.
   std::vector<float> Read(size_t index) const;
+  // Rows [first, first + count) into out[count, cols], likewise.
+  void ReadRows(size_t index, int64_t first, int64_t count, std::span<float> out) const;
 
  private:
   LoraConfig config_;

@@ -196,6 +196,7 @@ LoraConfig ParseLoraConfig(std::string_view text, const std::string& name) {
   config.dora = reader.Bool("use_dora");
   config.fan_in_fan_out = reader.Bool("fan_in_fan_out");
   config.lora_bias = reader.Bool("lora_bias");
+  config.ensure_weight_tying = reader.Bool("ensure_weight_tying");
   config.bias = ReadBias(reader);
   config.target_modules = reader.Modules("target_modules");
   config.exclude_modules = reader.Modules("exclude_modules");

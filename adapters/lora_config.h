@@ -33,6 +33,7 @@ struct LoraConfig {
   bool dora = false;
   bool fan_in_fan_out = false;  // the base's weights stand transposed, [in, out]
   bool lora_bias = false;
+  bool ensure_weight_tying = false;  // what is trained of the embeddings goes for the output too
   BiasMode bias = BiasMode::kNone;
   ModuleChoice target_modules, exclude_modules;
   std::optional<std::vector<int64_t>> layers_to_transform;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "adapters/low_rank_delta.h"
 #include "base/error.h"
 #include "base/parallel.h"
 
@@ -11,23 +12,68 @@ namespace {
 
 // What is left of deltas that cancel each other is the rounding of double sums; squared norms.
 constexpr double kCancelled = 1e-13;
+constexpr int64_t kPieceWeights = int64_t{1} << 16;
 
-// The squared norm of the sum of the deltas of one tensor, and of each alone into the report.
-double MeasureTensor(const std::vector<const PlannedDelta*>& deltas, MergeReport& report) {
+// The deltas of a tensor that has nothing but low-rank ones; otherwise none.
+std::vector<const LowRankDelta*> LowRankSteps(const MergedTensor& tensor) {
+  std::vector<const LowRankDelta*> deltas;
+  for (const auto& step : tensor.steps) {
+    const auto* delta = dynamic_cast<const LowRankDelta*>(step.edit.get());
+    if (!delta) return {};
+    deltas.push_back(delta);
+  }
+  return deltas;
+}
+
+// The squared norm of the sum of a tensor's deltas, and of each alone into the report.
+double MeasureLowRank(const MergedTensor& tensor, const std::vector<const LowRankDelta*>& deltas,
+                      MergeReport& report) {
   double total = 0, apart = 0;
   for (size_t i = 0; i < deltas.size(); ++i) {
-    const Factors factors = deltas[i]->delta->Load();
-    const double scale = deltas[i]->delta->scale();
+    const Factors factors = deltas[i]->Load();
+    const double scale = deltas[i]->scale();
     const double square = std::max(InnerProduct(factors, factors), 0.0) * scale * scale;
-    report.deltas[deltas[i]->report].norm = std::sqrt(square);
+    report.deltas[tensor.steps[i].report].norm = std::sqrt(square);
     total += square;
     apart += square;
     for (size_t j = 0; j < i; ++j) {
-      total +=
-          2 * scale * deltas[j]->delta->scale() * InnerProduct(factors, deltas[j]->delta->Load());
+      total += 2 * scale * deltas[j]->scale() * InnerProduct(factors, deltas[j]->Load());
     }
   }
   return total > kCancelled * apart ? total : 0;
+}
+
+double SquaredDistance(const std::vector<float>& a, const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double difference = static_cast<double>(a[i]) - b[i];
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+// The same for any steps, by doing them.
+double MeasureByReading(const TensorSource& base, const MergedTensor& tensor, MergeReport& report) {
+  const int64_t rows = tensor.info.rows(), cols = tensor.info.cols();
+  const int64_t step_rows = std::max<int64_t>(kPieceWeights / std::max<int64_t>(cols, 1), 1);
+  std::vector<double> squares(tensor.steps.size());
+  double total = 0;
+  for (int64_t first = 0; first < rows; first += step_rows) {
+    const int64_t count = std::min(step_rows, rows - first);
+    std::vector<float> origin(static_cast<size_t>(count * cols));
+    ReadOrigin(base, tensor, first, count, origin);
+    std::vector<float> now = origin;
+    for (size_t s = 0; s < tensor.steps.size(); ++s) {
+      const std::vector<float> before = now;
+      tensor.steps[s].edit->Apply(first, count, now);
+      squares[s] += SquaredDistance(before, now);
+    }
+    total += SquaredDistance(origin, now);
+  }
+  for (size_t s = 0; s < squares.size(); ++s) {
+    report.deltas[tensor.steps[s].report].norm = std::sqrt(squares[s]);
+  }
+  return total;
 }
 
 void RefuseZeroAdapters(const MergeReport& report) {
@@ -44,27 +90,24 @@ void RefuseZeroAdapters(const MergeReport& report) {
 
 }  // namespace
 
-void MeasureDeltas(std::span<const PlannedDelta> deltas, MergeReport& report) {
-  std::map<size_t, std::vector<const PlannedDelta*>> by_tensor;
-  for (const PlannedDelta& delta : deltas) by_tensor[delta.tensor].push_back(&delta);
-  std::vector<const std::vector<const PlannedDelta*>*> work;
-  for (const auto& [tensor, list] : by_tensor) work.push_back(&list);
-  std::vector<double> squares(work.size());
-  ParallelFor(static_cast<int64_t>(work.size()), 1, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      squares[i] = MeasureTensor(*work[i], report);
+void MeasureMerge(const TensorSource& base, MergePlan& plan) {
+  std::vector<double> squares(plan.tensors.size());
+  ParallelFor(static_cast<int64_t>(squares.size()), 1, [&](int64_t begin, int64_t end) {
+    for (auto t = static_cast<size_t>(begin); t < static_cast<size_t>(end); ++t) {
+      const MergedTensor& tensor = plan.tensors[t];
+      if (tensor.steps.empty()) continue;
+      const auto deltas = LowRankSteps(tensor);
+      squares[t] = deltas.empty() ? MeasureByReading(base, tensor, plan.report)
+                                  : MeasureLowRank(tensor, deltas, plan.report);
     }
   });
-  RefuseZeroAdapters(report);
+  RefuseZeroAdapters(plan.report);
   double total = 0;
   for (const double square : squares) total += square;
-  for (const MergeDelta& delta : report.deltas) {
-    if (delta.rank == 0) total += delta.norm * delta.norm;
-  }
   if (total == 0) {
     Fail(ErrorKind::kBadInput, "the adapters cancel each other, the merge would change nothing");
   }
-  report.total_norm = std::sqrt(total);
+  plan.report.total_norm = std::sqrt(total);
 }
 
 }  // namespace quern

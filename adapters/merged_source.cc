@@ -24,7 +24,7 @@ std::vector<TensorInfo> InfosOf(const TensorSource& base, const MergePlan& plan)
   std::vector<TensorInfo> infos;
   for (const MergedTensor& tensor : plan.tensors) {
     const Type from = base.tensors()[tensor.origin].type;
-    if (!tensor.edits.empty() && (!CanDecode(from) || !CanEncode(tensor.precision))) {
+    if (!tensor.steps.empty() && (!CanDecode(from) || !CanEncode(tensor.place.precision))) {
       Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, which cannot be merged into",
            base.name(), tensor.info.name, NameOf(from));
     }
@@ -65,28 +65,26 @@ void MergedSource::ReadRows(size_t index, int64_t first, int64_t count,
 void MergedSource::Merge(size_t index, int64_t first, int64_t count,
                          std::span<std::byte> out) const {
   const MergedTensor& planned = plan_.tensors[index];
-  const TensorInfo& from = base_->tensors()[planned.origin];
   const TensorInfo& tensor = tensors()[index];
   const int64_t cols = tensor.cols();
-  std::vector<std::byte> raw(static_cast<size_t>(count * from.row_bytes()));
   std::vector<float> rows(static_cast<size_t>(count * cols));
-  base_->ReadRows(planned.origin, first, count, raw);
-  Decode(from.type, raw.data(), count * cols, rows.data());
-  for (const auto& edit : planned.edits) edit->Apply(first, count, rows);
-  const float limit = LimitOf(planned.precision);
+  ReadOrigin(*base_, planned, first, count, rows);
+  for (const auto& step : planned.steps) step.edit->Apply(first, count, rows);
+  const float limit = LimitOf(planned.place.precision);
   const auto bad = std::find_if(rows.begin(), rows.end(),
                                 [&](float value) { return !(std::fabs(value) < limit); });
   if (bad != rows.end()) {
     Fail(ErrorKind::kNonFinite, "{}: tensor '{}' merged is {} at index {}, which {} cannot hold",
-         name(), tensor.name, *bad, first * cols + (bad - rows.begin()), NameOf(planned.precision));
+         name(), tensor.name, *bad, first * cols + (bad - rows.begin()),
+         NameOf(planned.place.precision));
   }
-  if (planned.precision == tensor.type) {
+  if (planned.place.precision == tensor.type) {
     EncodeRows(tensor.type, rows.data(), count, cols, {}, out.data());
     return;
   }
-  raw.resize(static_cast<size_t>(count * RowBytes(planned.precision, cols)));
-  EncodeRows(planned.precision, rows.data(), count, cols, {}, raw.data());
-  Decode(planned.precision, raw.data(), count * cols, rows.data());
+  std::vector<std::byte> raw(static_cast<size_t>(count * RowBytes(planned.place.precision, cols)));
+  EncodeRows(planned.place.precision, rows.data(), count, cols, {}, raw.data());
+  Decode(planned.place.precision, raw.data(), count * cols, rows.data());
   EncodeRows(tensor.type, rows.data(), count, cols, {}, out.data());
 }
 

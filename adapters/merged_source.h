@@ -21,7 +21,7 @@ class MergedSource : public TensorSource {
                std::span<const WeightedAdapter> adapters);
 
   const MergeReport& report() const { return plan_.report; }
-  bool Changes(size_t index) const { return !plan_.tensors[index].edits.empty(); }
+  bool Changes(size_t index) const { return !plan_.tensors[index].steps.empty(); }
 
   void ReadRows(size_t index, int64_t first, int64_t count,
                 std::span<std::byte> out) const override;

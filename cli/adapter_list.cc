@@ -56,11 +56,18 @@ std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts) {
   return adapters;
 }
 
+fs::path TokenizerFolder(const MergeReport& report) {
+  if (report.vocab == 0) return {};
+  const fs::path folder = fs::path(report.vocab_adapter).parent_path();
+  const bool has = fs::exists(folder / "tokenizer.json") || fs::exists(folder / "tokenizer.model");
+  return has ? folder : fs::path();
+}
+
 void NoteMerge(const MergeReport& report, Progress& progress) {
   for (const std::string& note : report.notes) progress.Note(note);
   for (const MergeDelta& delta : report.deltas) {
-    progress.Note(fmt::format("{} of {}: rank {}, scale {:.4g}, norm {:.4g}", delta.tensor,
-                              delta.adapter, delta.rank, delta.scale, delta.norm));
+    progress.Note(fmt::format("{} of {}: {}, rank {}, scale {:.4g}, norm {:.4g}", delta.tensor,
+                              delta.adapter, delta.kind, delta.rank, delta.scale, delta.norm));
   }
   progress.Note(
       fmt::format("norm of all {} deltas: {:.4g}", report.deltas.size(), report.total_norm));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@ namespace quern::cli {
 // Adapters as users name them: a PEFT folder, or "folder:0.5" for half of it. Errors: kUsage for a
 // weight that is none, kBadInput for a folder that holds no adapter.
 std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts);
+
+// The folder of the tokenizer that the adapter has which made the vocabulary longer; empty where
+// none did, or it has no tokenizer.
+std::filesystem::path TokenizerFolder(const MergeReport& report);
 
 // Notes what a merge does: the norm of every delta, and the report's own words.
 void NoteMerge(const MergeReport& report, Progress& progress);

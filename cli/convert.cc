@@ -87,20 +87,26 @@ Job VocabularyJob(const Options& options, const HfModel& model, Progress& progre
   return job;
 }
 
-// The checkpoint with the adapters merged into it, each value rounded to the checkpoint's type.
+// The checkpoint with the adapters merged into it, each value rounded to the checkpoint's type;
+// `model` gets the tokens that they add.
 std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> checkpoint,
-                                           const Options& options, Progress& progress) {
+                                           const Options& options, HfModel& model,
+                                           Progress& progress) {
   if (options.adapters.empty()) return checkpoint;
   const auto adapters = OpenAdapters(options.adapters);
   const BaseNames names = HfBaseNames(*checkpoint);
   auto merged = std::make_shared<MergedSource>(std::move(checkpoint), names, adapters);
-  NoteMerge(merged->report(), progress);
+  const MergeReport& report = merged->report();
+  NoteMerge(report, progress);
+  if (report.vocab > 0) {
+    model = model.WithVocabulary(TokenizerFolder(report), report.vocab, progress);
+  }
   return merged;
 }
 
-Job ModelJob(const Options& options, const HfModel& model, Progress& progress) {
+Job ModelJob(const Options& options, HfModel model, Progress& progress) {
   std::shared_ptr<const TensorSource> checkpoint =
-      Merged(Checkpoint::Open(options.folder), options, progress);
+      Merged(Checkpoint::Open(options.folder), options, model, progress);
   ConvertedModel converted = ConvertModel(model, std::move(checkpoint), options.outtype, progress);
   Job job{.file_type = converted.file_type,
           .tensors = std::move(converted.tensors),

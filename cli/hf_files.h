@@ -5,10 +5,18 @@
 #include <utility>
 #include <vector>
 
+#include "adapters/merge_plan.h"
+
 namespace quern::cli {
+
+using SideFiles = std::vector<std::pair<std::string, std::string>>;
 
 // What stands beside the weights in a HF model's folder and belongs to the model: config,
 // generation config, tokenizer, chat templates, licence and card. Names and contents.
-std::vector<std::pair<std::string, std::string>> ReadSideFiles(const std::filesystem::path& folder);
+SideFiles ReadSideFiles(const std::filesystem::path& folder);
+
+// The side files of a merged model: where the merge untied the output the config says so, and where
+// the vocabulary grew it has the size and the files are those of the adapter's tokenizer.
+SideFiles MergedSideFiles(SideFiles files, const MergeReport& report);
 
 }  // namespace quern::cli

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "adapters/combine.h"
 #include "adapters/merged_source.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -32,6 +33,8 @@ struct Options {
   std::vector<std::string> words;     // BASE ADAPTER... OUT
   std::vector<std::string> adapters;  // "folder" or "folder:0.5"
   std::string base, out, outtype, shard_size = "5G";
+  std::string combination;  // empty: the exact weighted sum
+  CombineOptions combine;
   int threads = 0;
   bool force = false, json = false, quiet = false;
 
@@ -69,6 +72,26 @@ void RefuseInputAsOutput(const Options& options) {
       FailUsage(fmt::format("{}: is an input and the output", options.out));
     }
   }
+}
+
+// The adapters that are merged: those of the command line, or what --combine makes of them.
+std::vector<WeightedAdapter> AdaptersFor(const TensorSource& base, const BaseNames& names,
+                                         const Options& options) {
+  auto adapters = OpenAdapters(options.adapters);
+  if (options.combination.empty()) return adapters;
+  CombineOptions combine = options.combine;
+  const auto combination = CombinationFromName(options.combination);
+  if (!combination) FailUsage(fmt::format("--combine {}: there is no such", options.combination));
+  combine.combination = *combination;
+  // Each must fit the base by itself, too.
+  for (const WeightedAdapter& adapter : adapters) PlanMerge(base, names, std::span(&adapter, 1));
+  return {{.adapter = CombineAdapters(adapters, combine), .weight = 1}};
+}
+
+std::shared_ptr<const MergedSource> Merged(std::shared_ptr<const TensorSource> base,
+                                           const BaseNames& names, const Options& options) {
+  const auto adapters = AdaptersFor(*base, names, options);
+  return std::make_shared<MergedSource>(std::move(base), names, adapters);
 }
 
 void CheckSpace(const Options& options, const TensorSource& source) {
@@ -109,11 +132,12 @@ MergeReport MergeFolder(const Options& options, Progress& progress) {
   RefuseQuantizedFolder(options.base);
   const auto side_files = ReadSideFiles(options.base);
   const std::shared_ptr<const TensorSource> base = Checkpoint::Open(options.base);
-  const auto merged =
-      std::make_shared<MergedSource>(base, HfBaseNames(*base), OpenAdapters(options.adapters));
+  const auto merged = Merged(base, HfBaseNames(*base), options);
   CheckSpace(options, *merged);
   HfSink sink(options.out, merged->tensors(), options.overwrite(), *shard_bytes);
-  for (const auto& [name, text] : side_files) sink.AddFile(name, text);
+  for (const auto& [name, text] : MergedSideFiles(side_files, merged->report())) {
+    sink.AddFile(name, text);
+  }
   Stream(*Checked(merged), sink, progress);
   sink.Commit();
   return merged->report();
@@ -121,11 +145,13 @@ MergeReport MergeFolder(const Options& options, Progress& progress) {
 
 // A HF base into a GGUF file, as convert writes the merged checkpoint.
 MergeReport MergeFolderIntoGguf(const Options& options, Progress& progress) {
-  const HfModel model = HfModel::Open(options.base, {.overrides = {}, .pre = {}}, progress);
+  HfModel model = HfModel::Open(options.base, {.overrides = {}, .pre = {}}, progress);
   if (!model.has_model()) FailUsage(fmt::format("{}: is no HF model folder", options.base));
   const std::shared_ptr<const TensorSource> base = Checkpoint::Open(options.base);
-  const auto merged =
-      std::make_shared<MergedSource>(base, HfBaseNames(*base), OpenAdapters(options.adapters));
+  const auto merged = Merged(base, HfBaseNames(*base), options);
+  if (const int64_t vocab = merged->report().vocab; vocab > 0) {
+    model = model.WithVocabulary(TokenizerFolder(merged->report()), vocab, progress);
+  }
   const ConvertedModel converted =
       ConvertModel(model, merged, options.outtype.empty() ? "auto" : options.outtype, progress);
   CheckSpace(options, *converted.tensors);
@@ -140,6 +166,26 @@ bool IsQuantizedModel(const TensorSource& model) {
     if (IsQuantized(tensor.type)) return true;
   }
   return false;
+}
+
+// The keys of a GGUF base whose vocabulary an adapter has made longer.
+void GrowVocabulary(const MergeReport& report, Metadata& metadata, Progress& progress) {
+  const fs::path folder = TokenizerFolder(report);
+  if (folder.empty()) {
+    Fail(ErrorKind::kBadInput,
+         "{}: makes the vocabulary longer, and there is no tokenizer beside it that names the new "
+         "tokens",
+         report.vocab_adapter);
+  }
+  ModelNameParts name;
+  const Metadata keys = HfModel::Open(folder, {.overrides = {}, .pre = {}}, progress)
+                            .WithVocabulary({}, report.vocab, progress)
+                            .Keys(0, 0, progress, name);
+  for (const auto& [key, value] : keys.entries()) {
+    if (key.starts_with("tokenizer.")) metadata.Set(key, value);
+  }
+  const std::string size = metadata.NeedText(keys::kArchitecture) + ".vocab_size";
+  if (metadata.Has(size)) metadata.Set(size, static_cast<uint32_t>(report.vocab));
 }
 
 MergeReport MergeGguf(const Options& options, Progress& progress) {
@@ -159,12 +205,12 @@ MergeReport MergeGguf(const Options& options, Progress& progress) {
         "a little more than a merge into the original would",
         options.base));
   }
-  const auto merged = std::make_shared<MergedSource>(
-      model, GgufBaseNames(*model, model->metadata()), OpenAdapters(options.adapters));
+  const auto merged = Merged(model, GgufBaseNames(*model, model->metadata()), options);
   Metadata metadata = model->metadata();
   for (const std::string_view key : {keys::kSplitNo, keys::kSplitCount, keys::kSplitTensors}) {
     metadata.Remove(key);
   }
+  if (merged->report().vocab > 0) GrowVocabulary(merged->report(), metadata, progress);
   const auto source = type ? QuantizedSource(merged, *type, metadata) : Checked(merged);
   CheckSpace(options, *source);
   GgufSink sink(options.out, metadata, source->tensors(), options.overwrite());
@@ -181,21 +227,25 @@ void PrintJson(const Options& options, const MergeReport& report) {
   out["deltas"] = nlohmann::ordered_json::array();
   for (const MergeDelta& delta : report.deltas) {
     out["deltas"].push_back({{"tensor", delta.tensor},
+                             {"kind", delta.kind},
                              {"adapter", delta.adapter},
                              {"rank", delta.rank},
                              {"scale", delta.scale},
                              {"norm", delta.norm}});
   }
   out["total_norm"] = report.total_norm;
+  out["untied"] = report.untied;
+  if (report.vocab > 0) out["vocab_size"] = report.vocab;
   out["notes"] = report.notes;
   fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
 }
 
 void PrintText(const Options& options, const MergeReport& report) {
-  fmt::print("{:<52} {:>5} {:>10} {:>12}\n", "tensor", "rank", "scale", "norm of delta");
+  fmt::print("{:<52} {:<6} {:>5} {:>10} {:>12}\n", "tensor", "kind", "rank", "scale",
+             "norm of delta");
   for (const MergeDelta& delta : report.deltas) {
-    fmt::print("{:<52} {:>5} {:>10.4g} {:>12.5g}\n", delta.tensor, delta.rank, delta.scale,
-               delta.norm);
+    fmt::print("{:<52} {:<6} {:>5} {:>10.4g} {:>12.5g}\n", delta.tensor, delta.kind, delta.rank,
+               delta.scale, delta.norm);
   }
   fmt::print("{} deltas of {} adapter{}, norm {:.5g} in all\n{}\n", report.deltas.size(),
              options.adapters.size(), options.adapters.size() == 1 ? "" : "s", report.total_norm,
@@ -243,6 +293,18 @@ std::function<int()> DefineMergeLora(CLI::App& app) {
   app.add_option("-o,--output", options->out,
                  "The output: a GGUF file where it ends in .gguf, otherwise a HF folder")
       ->type_name("OUT");
+  app.add_option("--combine", options->combination,
+                 "Make one adapter of several first, as PEFT's add_weighted_adapter does: cat, "
+                 "linear, svd, ties, dare_linear, dare_ties, magnitude_prune; otherwise they are "
+                 "summed exactly");
+  app.add_option("--density", options->combine.density,
+                 "The share of weights that ties, dare and magnitude_prune keep")
+      ->capture_default_str();
+  app.add_flag("--elect-by-count", options->combine.by_frequency,
+               "ties: a sign is elected by how many have it, not by the sum");
+  app.add_option("--svd-rank", options->combine.svd_rank, "svd: the rank, 0: the largest there is")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", options->combine.seed, "dare: which weights are dropped");
   app.add_option("--outtype", options->outtype,
                  "The type of a GGUF output: f32, f16, bf16, q8_0, q4_k_m, ...");
   app.add_option("--max-shard-size", options->shard_size,

@@ -32,11 +32,23 @@ HfModel HfModel::Open(const fs::path& path, const HfOptions& options, Progress& 
     model.config_ = ReadModelConfig(path, progress);
   }
   model.files_ = std::make_shared<TokenizerFiles>(path);
-  const bool llama = !model.has_model() || model.config_.arch->gguf == "llama";
-  model.vocabulary_ = ReadVocabulary(
-      *model.files_,
-      {.vocab_size = model.config_.vocab_size, .pre = options.pre, .reads_add_prefix_space = llama},
+  model.ReadTokenizer(progress);
+  return model;
+}
+
+void HfModel::ReadTokenizer(Progress& progress) {
+  const bool llama = !has_model() || config_.arch->gguf == "llama";
+  vocabulary_ = ReadVocabulary(
+      *files_,
+      {.vocab_size = config_.vocab_size, .pre = options_.pre, .reads_add_prefix_space = llama},
       progress);
+}
+
+HfModel HfModel::WithVocabulary(const fs::path& folder, int64_t size, Progress& progress) const {
+  HfModel model = *this;
+  model.config_.vocab_size = size;
+  if (!folder.empty()) model.files_ = std::make_shared<TokenizerFiles>(folder);
+  model.ReadTokenizer(progress);
   return model;
 }
 

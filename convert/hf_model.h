@@ -30,6 +30,11 @@ class HfModel {
   static HfModel Open(const std::filesystem::path& path, const HfOptions& options,
                       Progress& progress);
 
+  // The same model with more tokens, as an adapter brings them: `size` of them in all, from the
+  // tokenizer in `folder`, or where that path is empty from the model's own.
+  HfModel WithVocabulary(const std::filesystem::path& folder, int64_t size,
+                         Progress& progress) const;
+
   bool has_model() const { return config_.arch != nullptr; }
   const ModelConfig& config() const { return config_; }
   const Vocabulary& vocabulary() const { return vocabulary_; }
@@ -44,6 +49,7 @@ class HfModel {
 
  private:
   HfModel() = default;
+  void ReadTokenizer(Progress& progress);
 
   std::filesystem::path path_;
   HfOptions options_;

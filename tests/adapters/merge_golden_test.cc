@@ -32,6 +32,14 @@ constexpr Case kCases[] = {
     {"regex-layers", "families/mistral-headdim", "regex-layers"},
     {"layers-to-transform", "families/qwen3", "layers-to-transform"},
     {"lora-bias", "families/llama-linear-bias", "lora-bias"},
+    {"bias-all", "families/qwen2", "bias-all"},
+    {"bias-lora-only", "families/llama-linear-bias", "bias-lora-only"},
+    {"dora", "families/qwen3", "dora"},
+    {"dora-tied-embedding", "families/qwen2", "dora-tied-embedding"},
+    {"embedding", "families/mistral-headdim", "embedding"},
+    {"lm-head-tied", "families/llama3-scaled", "lm-head-tied"},
+    {"trainable-tokens", "families/mistral-window", "trainable-tokens"},
+    {"grown-vocab", "families/llama-yarn-sharded", "grown-vocab"},
 };
 
 // A case with its files opened.
@@ -116,12 +124,11 @@ constexpr BadCase kBadCases[] = {
 
 TEST_CASE("merges into a HF checkpoint equal PEFT's") {
   for (const Case& c : kCases) {
-    CAPTURE(c.adapter);
+    INFO(c.adapter);
     const auto opened = Open(c);
     if (!opened) continue;
-    const BaseNames names = HfBaseNames(*opened->base);
-    const MergedSource merged(opened->base, names, opened->adapters);
-    testing::CheckMerged(*opened->base, merged, names, opened->golden);
+    const MergedSource merged(opened->base, HfBaseNames(*opened->base), opened->adapters);
+    testing::CheckMerged(*opened->base, merged, HfBaseNames(merged), opened->golden);
   }
 }
 
@@ -131,25 +138,28 @@ TEST_CASE("merges into a GGUF model equal PEFT's") {
     if (!opened) continue;
     const Naming naming = NamingOf(opened->folder);
     for (const Type type : {Type::kF32, Type::kBF16}) {
-      CAPTURE(c.adapter);
+      // The delta of an embedding is rounded to the base's type, and PEFT's base had bf16.
+      if (type == Type::kF32 && c.adapter == std::string("embedding")) continue;
+      INFO(c.adapter);
       CAPTURE(NameOf(type));
       const auto base = Converted(opened->base, naming.naming, type);
-      const BaseNames names = GgufBaseNames(*base, naming.keys);
-      const MergedSource merged(base, names, opened->adapters);
-      testing::CheckMerged(*base, merged, names, opened->golden);
+      const MergedSource merged(base, GgufBaseNames(*base, naming.keys), opened->adapters);
+      testing::CheckMerged(*base, merged, GgufBaseNames(merged, naming.keys), opened->golden);
     }
   }
 }
 
 TEST_CASE("merging then converting to bf16 gives the bytes of converting then merging") {
   for (const Case& c : kCases) {
-    CAPTURE(c.adapter);
+    INFO(c.adapter);
     const auto opened = Open(c);
     if (!opened) continue;
     const Naming naming = NamingOf(opened->folder);
-    const auto one = Converted(
-        std::make_shared<MergedSource>(opened->base, HfBaseNames(*opened->base), opened->adapters),
-        naming.naming, Type::kBF16);
+    auto merged =
+        std::make_shared<MergedSource>(opened->base, HfBaseNames(*opened->base), opened->adapters);
+    GgufNaming merged_naming = naming.naming;
+    if (merged->report().vocab > 0) merged_naming.dims.vocab = merged->report().vocab;
+    const auto one = Converted(std::move(merged), merged_naming, Type::kBF16);
     const auto base = Converted(opened->base, naming.naming, Type::kBF16);
     const MergedSource two(base, GgufBaseNames(*base, naming.keys), opened->adapters);
     REQUIRE(one->tensors().size() == two.tensors().size());
@@ -164,7 +174,7 @@ TEST_CASE("merging then converting to bf16 gives the bytes of converting then me
 
 TEST_CASE("bad adapters are refused, each with its reason") {
   for (const BadCase& c : kBadCases) {
-    CAPTURE(c.adapter);
+    INFO(c.adapter);
     const auto base_path = testing::Shared(std::string("models/") + c.base);
     const auto adapter_path = testing::Shared(std::string("models/adapters/") + c.adapter);
     if (base_path.empty() || adapter_path.empty()) {

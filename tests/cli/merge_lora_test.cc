@@ -100,6 +100,123 @@ TEST_CASE("several adapters, each with its weight") {
   for (size_t t = 0; t < a->tensors().size(); ++t) CHECK(a->ReadAll(t) == b->ReadAll(t));
 }
 
+// What the merge of one adapter writes, in HF's form and in GGUF's.
+struct Kind {
+  const char* adapter;
+  const char* base;
+};
+
+constexpr Kind kKinds[] = {
+    {"modern", "tiny-llama"},
+    {"lora-bias", "families/llama-linear-bias"},
+    {"layers-to-transform", "families/qwen3"},
+    {"bias-all", "families/qwen2"},
+    {"dora-tied-embedding", "families/qwen2"},
+    {"lm-head-tied", "families/llama3-scaled"},
+    {"grown-vocab", "families/llama-yarn-sharded"},
+};
+
+void CheckDone(const std::vector<std::string>& words) {
+  const auto result = Quern(words);
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+}
+
+TEST_CASE("merging then converting equals converting then merging, and the merge in one pass") {
+  for (const Kind& kind : kKinds) {
+    INFO(kind.adapter);
+    const auto base = testing::Shared(std::string("models/") + kind.base).string();
+    const auto adapter = Adapter(kind.adapter);
+    if (base.empty() || adapter.empty()) {
+      testing::SaySkipped(kind.adapter);
+      continue;
+    }
+    testing::TempDir dir;
+    const auto at = [&](const char* name) { return (dir / name).string(); };
+    CheckDone({"merge-lora", base, adapter, at("merged")});
+    CheckDone({"convert", at("merged"), "--outtype", "bf16", "--outfile", at("one.gguf")});
+    CheckDone({"convert", base, "--outtype", "bf16", "--outfile", at("base.gguf")});
+    CheckDone({"merge-lora", at("base.gguf"), adapter, at("two.gguf")});
+    CheckDone({"merge-lora", base, adapter, at("three.gguf"), "--outtype", "bf16"});
+    CheckDone(
+        {"convert", base, "--lora", adapter, "--outtype", "bf16", "--outfile", at("four.gguf")});
+    const auto one = GgufModel::Open(dir / "one.gguf");
+    for (const char* name : {"two.gguf", "three.gguf", "four.gguf"}) {
+      INFO(name);
+      const auto other = GgufModel::Open(dir / name);
+      REQUIRE(one->tensors().size() == other->tensors().size());
+      for (size_t t = 0; t < one->tensors().size(); ++t) {
+        const TensorInfo& tensor = one->tensors()[t];
+        CAPTURE(tensor.name);
+        const auto index = other->Find(tensor.name);
+        REQUIRE(index);
+        CHECK(tensor.type == other->tensors()[*index].type);
+        CHECK(tensor.shape == other->tensors()[*index].shape);
+        CHECK(one->ReadAll(t) == other->ReadAll(*index));
+      }
+      for (const auto& [key, value] : one->metadata().entries()) {
+        if (!key.starts_with("tokenizer.ggml.tok") && !key.ends_with(".vocab_size")) continue;
+        CAPTURE(key);
+        REQUIRE(other->metadata().Has(key));
+        CHECK(*other->metadata().Find(key) == value);
+      }
+    }
+  }
+}
+
+TEST_CASE("an untied or grown model says so in its config, and has the adapter's tokenizer") {
+  QUERN_NEEDS_SHARED(grown, "models/adapters/grown-vocab");
+  QUERN_NEEDS_SHARED(yarn, "models/families/llama-yarn-sharded");
+  QUERN_NEEDS_SHARED(tied, "models/families/llama3-scaled");
+  testing::TempDir dir;
+  CheckDone({"merge-lora", yarn.string(), grown.string(), (dir / "grown").string()});
+  const auto config = nlohmann::json::parse(testing::ReadText(dir / "grown/config.json"));
+  CHECK(config["vocab_size"] == 4099);
+  CHECK(testing::ReadText(dir / "grown/tokenizer.json") ==
+        testing::ReadText(grown / "tokenizer.json"));
+  CHECK_FALSE(fs::exists(dir / "grown/tokenizer.model"));
+  CheckDone({"merge-lora", tied.string(), Adapter("lm-head-tied"), (dir / "untied").string()});
+  const auto untied = nlohmann::json::parse(testing::ReadText(dir / "untied/config.json"));
+  CHECK(untied["tie_word_embeddings"] == false);
+}
+
+TEST_CASE("a quantized base needs --outtype, and keeps what the adapter does not change") {
+  QUERN_NEEDS_SHARED(base, "models/tiny-llama");
+  testing::TempDir dir;
+  const auto in = (dir / "q.gguf").string(), out = (dir / "out.gguf").string();
+  CheckDone({"convert", base.string(), "--outtype", "q8_0", "--outfile", in});
+  CHECK(Quern({"merge-lora", in, Adapter("modern"), out}).exit_code == 2);
+  const auto result = Quern({"merge-lora", in, Adapter("modern"), out, "--outtype", "q8_0"});
+  REQUIRE(result.exit_code == 0);
+  CHECK(result.err.find("encoded anew") != std::string::npos);
+  const auto before = GgufModel::Open(in), after = GgufModel::Open(out);
+  for (size_t t = 0; t < before->tensors().size(); ++t) {
+    const std::string& name = before->tensors()[t].name;
+    CAPTURE(name);
+    const auto index = after->Find(name);
+    REQUIRE(index);
+    CHECK(after->tensors()[*index].type == before->tensors()[t].type);
+    const bool changed =
+        name.find("attn_q.") != std::string::npos || name.find("attn_v.") != std::string::npos;
+    CHECK((before->ReadAll(t) != after->ReadAll(*index)) == changed);
+  }
+}
+
+TEST_CASE("--combine makes one adapter first") {
+  QUERN_NEEDS_SHARED(base, "models/tiny-llama");
+  QUERN_NEEDS_SHARED(shout, "models/adapters/shout");
+  testing::TempDir dir;
+  const auto result = Quern({"merge-lora", base.string(), Adapter("modern") + ":0.5",
+                             shout.string() + ":0.5", (dir / "merged").string(), "--combine",
+                             "magnitude_prune", "--density", "0.4", "--json"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  CHECK(nlohmann::json::parse(result.out)["deltas"].size() == 42);
+  CHECK(
+      Quern({"merge-lora", base.string(), shout.string(), (dir / "x").string(), "--combine", "sum"})
+          .exit_code == 2);
+}
+
 TEST_CASE("merge-lora's usage errors") {
   QUERN_NEEDS_SHARED(base, "models/tiny-llama");
   testing::TempDir dir;
