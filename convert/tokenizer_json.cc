@@ -177,7 +177,7 @@ class JsonTokenizer {
         vocabulary_.types[static_cast<size_t>(found->second)] = TokenType::kUnknown;
       }
     }
-    if (!AddsPrefix()) vocabulary_.add_space_prefix = false;
+    SetPrefix();
     return std::move(vocabulary_);
   }
 
@@ -205,8 +205,9 @@ class JsonTokenizer {
            hex(text[4]);
   }
 
-  // Whether text is encoded as if a space stood before it.
-  bool AddsPrefix() {
+  // Whether text is encoded as if a space stood before it: a Prepend normalizer puts one before any
+  // text, Metaspace only before text that has none.
+  void SetPrefix() {
     bool adds = false;
     for (const JsonFields& step : normalizers_) {
       const std::string type = step.Text("type").value_or("?");
@@ -218,10 +219,14 @@ class JsonTokenizer {
     }
     for (const JsonFields& step : pre_tokenizers_) {
       if (step.Text("type") != "Metaspace") continue;
-      const auto scheme = step.Text("prepend_scheme");
-      adds = adds || (scheme ? *scheme != "never" : step.Bool("add_prefix_space").value_or(true));
+      const std::string old_form =
+          step.Bool("add_prefix_space").value_or(true) ? "always" : "never";
+      const std::string scheme = step.Text("prepend_scheme").value_or(old_form);
+      if (adds || scheme == "never") continue;
+      adds = true;
+      vocabulary_.space_prefix_rule = scheme;
     }
-    return adds;
+    if (!adds) vocabulary_.add_space_prefix = false;
   }
 
   void NoteNormalizer(const std::string& type) {

@@ -69,6 +69,9 @@ void SetVocabularyKeys(const Vocabulary& vocabulary, Metadata& keys) {
   if (vocabulary.add_space_prefix) {
     keys.Set(keys::kAddSpacePrefix, *vocabulary.add_space_prefix);
   }
+  if (!vocabulary.space_prefix_rule.empty()) {
+    keys.Set(keys::kSpacePrefixRule, vocabulary.space_prefix_rule);
+  }
   keys.Set(keys::kTokenizerModel, vocabulary.model);
   keys.Set(keys::kTokenizerPre, vocabulary.pre);
   keys.Set(keys::kTokens, Array(vocabulary.tokens));

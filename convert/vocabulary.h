@@ -21,6 +21,8 @@ struct Vocabulary {
   std::vector<std::string> merges;  // byte-level BPE only: "left right", the first goes first
   // Whether text is encoded as if a space stood before it; absent: as llama.cpp does by itself.
   std::optional<bool> add_space_prefix;
+  // Of a Metaspace pre-tokenizer: "first" or "always" (keys::kSpacePrefixRule); else empty.
+  std::string space_prefix_rule;
   // What the tokenizer's own file says of the special tokens, for a folder whose other files do
   // not; -1 where there is none.
   int64_t bos = -1, eos = -1, unk = -1, pad = -1;

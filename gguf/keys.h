@@ -32,6 +32,10 @@ inline constexpr std::string_view kPaddingId = "tokenizer.ggml.padding_token_id"
 inline constexpr std::string_view kAddBos = "tokenizer.ggml.add_bos_token";
 inline constexpr std::string_view kAddEos = "tokenizer.ggml.add_eos_token";
 inline constexpr std::string_view kAddSpacePrefix = "tokenizer.ggml.add_space_prefix";
+// Quern's own, for tokenizers of the tokenizers library that put a space before text only where it
+// does not begin with one: "first" at the beginning of a text alone, "always" behind special tokens
+// too. llama.cpp knows no such rule and puts it always.
+inline constexpr std::string_view kSpacePrefixRule = "quern.tokenizer.space_prefix";
 inline constexpr std::string_view kChatTemplate = "tokenizer.chat_template";
 
 }  // namespace quern::keys

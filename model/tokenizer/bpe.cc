@@ -93,7 +93,7 @@ class Bpe : public VocabTokenizer {
     }
   }
 
-  void EncodeText(std::string_view raw, bool, std::vector<TokenId>& out) const override {
+  void EncodeText(std::string_view raw, Before, std::vector<TokenId>& out) const override {
     const Characters text(raw);
     std::vector<Symbol> symbols;
     WordCache cache;

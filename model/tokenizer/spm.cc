@@ -2,6 +2,7 @@
 #include <array>
 #include <bit>
 
+#include "gguf/keys.h"
 #include "model/tokenizer/merge_pairs.h"
 #include "model/tokenizer/unicode.h"
 #include "model/tokenizer/vocab_tokenizer.h"
@@ -36,7 +37,8 @@ class Spm : public VocabTokenizer {
   explicit Spm(const Metadata& metadata)
       : VocabTokenizer(
             metadata,
-            {.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .add_space_prefix = true}) {
+            {.bos = 1, .eos = 2, .unknown = 0, .add_bos = true, .add_space_prefix = true}),
+        prefix_rule_(RuleOf(metadata)) {
     for (size_t byte = 0; byte < bytes_.size(); ++byte) {
       const TokenId id = vocab().FindByte(static_cast<uint8_t>(byte));
       bytes_[byte] = id >= 0 ? id : vocab().unknown();
@@ -50,8 +52,15 @@ class Spm : public VocabTokenizer {
   }
 
  private:
-  void EncodeText(std::string_view raw, bool at_start, std::vector<TokenId>& out) const override {
-    const bool prefix = at_start && vocab().adds_space_prefix();
+  bool TakesPrefix(std::string_view raw, Before before) const {
+    if (!vocab().adds_space_prefix() || before == Before::kText) return false;
+    if (prefix_rule_ == PrefixRule::kAny) return true;
+    if (prefix_rule_ == PrefixRule::kFirst && before != Before::kNothing) return false;
+    return !raw.starts_with(' ') && !raw.starts_with(kSpace);
+  }
+
+  void EncodeText(std::string_view raw, Before before, std::vector<TokenId>& out) const override {
+    const bool prefix = TakesPrefix(raw, before);
     const std::string text = Replace((prefix ? " " : "") + std::string(raw), " ", kSpace);
     std::vector<Symbol> symbols;
     WordCache cache;
@@ -113,6 +122,15 @@ class Spm : public VocabTokenizer {
 
   std::string BytesOf(std::string_view token) const override { return Replace(token, kSpace, " "); }
 
+  // Before which text a space is put: before any, as SentencePiece does, or where it has none.
+  enum class PrefixRule { kAny, kFirst, kAlways };
+  static PrefixRule RuleOf(const Metadata& metadata) {
+    const auto rule = metadata.Text(keys::kSpacePrefixRule);
+    if (!rule) return PrefixRule::kAny;
+    return *rule == "first" ? PrefixRule::kFirst : PrefixRule::kAlways;
+  }
+
+  PrefixRule prefix_rule_;
   std::array<bool, 256> before_space_ = {};  // bytes that stand before a space in some token
   std::array<TokenId, 256> bytes_;           // of each byte: its token, the unknown one, or -1
 };

@@ -50,14 +50,14 @@ std::vector<TokenId> VocabTokenizer::Encode(std::string_view text, bool add_spec
   }
   std::vector<TokenId> ids;
   if (add_special && vocab_.adds_bos()) ids.push_back(vocab_.bos());
-  bool at_start = true;
+  Before before = Before::kNothing;
   for (const Fragment& fragment : partition_.Cut(text, parse_special)) {
     if (fragment.token >= 0) {
       ids.push_back(fragment.token);
-      at_start = true;
+      before = Before::kSpecialToken;
     } else {
-      EncodeText(text.substr(fragment.begin, fragment.size), at_start, ids);
-      at_start = false;
+      EncodeText(text.substr(fragment.begin, fragment.size), before, ids);
+      before = Before::kText;
     }
   }
   if (add_special && vocab_.adds_eos()) ids.push_back(vocab_.eos());

@@ -25,8 +25,10 @@ class VocabTokenizer : public Tokenizer {
 
  protected:
   const Vocab& vocab() const { return vocab_; }
-  // Encodes text without special tokens in it; at_start: at the beginning, or behind a special one.
-  virtual void EncodeText(std::string_view text, bool at_start,
+  // What stands before a stretch of text.
+  enum class Before { kNothing, kSpecialToken, kText };
+  // Encodes text without special tokens in it.
+  virtual void EncodeText(std::string_view text, Before before,
                           std::vector<TokenId>& out) const = 0;
   // The bytes that a normal token's text stands for.
   virtual std::string BytesOf(std::string_view token) const = 0;

@@ -158,4 +158,27 @@ TEST_CASE("where there are <|return|> and <|call|>, <|end|> ends no generation")
   CHECK(spm->Piece(17) == "<|end|>");
 }
 
+TEST_CASE("the space in front follows the rule of the tokenizer's own file") {
+  Metadata metadata = SpmMetadata();
+  const auto encode = [&](std::string_view text) {
+    return Tokenizer::FromMetadata(metadata)->Encode(text, false, true);
+  };
+  const Ids with = {11};
+  // SentencePiece: before any text, behind a special token too.
+  CHECK(encode("a") == with);
+  CHECK(encode(" a") == Ids{7, 11});
+  CHECK(encode("</s>a") == Ids{2, 11});
+  // The tokenizers library: only where no space stands already.
+  metadata.Set(keys::kSpacePrefixRule, "always");
+  CHECK(encode("a") == with);
+  CHECK(encode(" a") == with);
+  CHECK(encode("</s>a") == Ids{2, 11});
+  CHECK(encode("</s> a") == Ids{2, 11});
+  // At the beginning of the whole text alone.
+  metadata.Set(keys::kSpacePrefixRule, "first");
+  CHECK(encode("a") == with);
+  CHECK(encode(" a") == with);
+  CHECK(encode("</s>a") == Ids{2, 8});
+}
+
 }  // namespace quern
