@@ -12,6 +12,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "cli/command.h"
+#include "cli/say.h"
 
 namespace quern::cli {
 namespace {
@@ -94,13 +95,13 @@ int main(int argc, char** argv) {
   try {
     return quern::cli::ParseAndRun(argc, argv);
   } catch (const quern::Error& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
+    quern::cli::Say("error: {}\n", error.what());
     return static_cast<int>(error.kind());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "error: out of memory\n");
+    quern::cli::Say("error: out of memory\n");
     return 1;
   } catch (const std::exception& error) {
-    fmt::print(stderr, "defect in quern, please report it: {}\n", error.what());
+    quern::cli::Say("defect in quern, please report it: {}\n", error.what());
     return 1;
   }
 }

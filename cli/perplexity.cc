@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/say.h"
 #include "model/runner.h"
 
 namespace quern::cli {
@@ -35,7 +36,7 @@ int Run(const Options& options) {
         std::fflush(options.json ? stderr : stdout);
       });
   if (options.json) {
-    fmt::print(stderr, "\n");
+    Say("\n");
     fmt::print("{}\n", nlohmann::json{{"ppl", result.perplexity},
                                       {"error", result.error},
                                       {"chunks", result.chunks},

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cli/command.h"
+#include "cli/say.h"
 
 namespace quern::cli {
 namespace {
@@ -16,11 +17,11 @@ class LineProgress : public Progress {
  public:
   void Step(int64_t done, int64_t total, std::string_view what) override {
     std::lock_guard lock(mutex_);
-    fmt::print(stderr, "[{:4d}/{:4d}] {}\n", done, total, what);
+    Say("[{:4d}/{:4d}] {}\n", done, total, what);
   }
   void Note(std::string_view text) override {
     std::lock_guard lock(mutex_);
-    fmt::print(stderr, "note: {}\n", text);
+    Say("note: {}\n", text);
   }
 
  private:
@@ -30,20 +31,20 @@ class LineProgress : public Progress {
 class BarProgress : public Progress {
  public:
   ~BarProgress() override {
-    if (shown_) fmt::print(stderr, "\r\x1b[K");
+    if (shown_) Say("\r\x1b[K");
   }
   void Step(int64_t done, int64_t total, std::string_view what) override {
     std::lock_guard lock(mutex_);
     constexpr int64_t kWidth = 30;
     const auto full = static_cast<size_t>(kWidth * done / std::max<int64_t>(total, 1));
-    fmt::print(stderr, "\r\x1b[K{}{} {:4d}/{:4d} {:.40}", std::string(full, '#'),
-               std::string(kWidth - full, '.'), done, total, what);
+    Say("\r\x1b[K{}{} {:4d}/{:4d} {:.40}", std::string(full, '#'), std::string(kWidth - full, '.'),
+        done, total, what);
     std::fflush(stderr);
     shown_ = true;
   }
   void Note(std::string_view text) override {
     std::lock_guard lock(mutex_);
-    fmt::print(stderr, "\r\x1b[Knote: {}\n", text);
+    Say("\r\x1b[Knote: {}\n", text);
   }
 
  private:

@@ -10,6 +10,7 @@
 #include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/say.h"
 #include "model/runner.h"
 
 namespace quern::cli {
@@ -84,12 +85,12 @@ int Run(Options& options) {
   }
   fmt::print("\n");
   if (result.reason == StopReason::kContext) {
-    fmt::print(stderr, "note: the context is full after {} tokens; -c gives more room\n",
-               prompt.size() + result.tokens.size());
+    Say("note: the context is full after {} tokens; -c gives more room\n",
+        prompt.size() + result.tokens.size());
   }
-  fmt::print(stderr, "prompt: {} tokens, {:.1f} per second; generated: {}, {:.1f} per second\n",
-             prompt.size(), Rate(prompt.size(), result.prompt_seconds), result.tokens.size(),
-             Rate(result.tokens.size(), result.seconds));
+  Say("prompt: {} tokens, {:.1f} per second; generated: {}, {:.1f} per second\n", prompt.size(),
+      Rate(prompt.size(), result.prompt_seconds), result.tokens.size(),
+      Rate(result.tokens.size(), result.seconds));
   return 0;
 }
 

@@ -87,7 +87,7 @@ TEST_CASE("a full disk is exit code 5 and leaves nothing") {
     const fs::path place = dir / command.name;
     fs::create_directories(place);
     const auto arguments = WithOutput(command.arguments, place / "out");
-    for (const uint64_t limit : {1000, 100000, 2000000}) {
+    for (const uint64_t limit : {20000, 100000, 2000000}) {
       const auto result = QuernWithFileLimit(limit, arguments);
       CHECK(result.exit_code == 5);
       CHECK(result.err.find("error: ") != std::string::npos);
