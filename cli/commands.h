@@ -19,6 +19,7 @@ class App;
   X("inspect", DefineInspect, "Show a GGUF file: keys, tensors, types, sizes, bits per weight") \
   X("run", DefineRun, "Continue a prompt")                                                      \
   X("perplexity", DefinePerplexity, "Measure how well a model foretells a text")                \
+  X("kl-divergence", DefineKlDivergence, "Compare a model's predictions with another's")        \
   X("logits", DefineLogits, "Show the best next tokens after a list of token ids")              \
   X("tokenize", DefineTokenize, "Encode text with a GGUF file's vocabulary")
 

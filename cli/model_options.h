@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/ops/attention.h"
+#include "model/scoring.h"
 
 namespace CLI {
 class App;
@@ -11,5 +12,8 @@ namespace quern::cli {
 
 // --cache-type f32|f16: elements of the KV cache.
 void AddKvType(CLI::App& app, KvType& type);
+
+// -c, --chunks, --ppl-stride, --cache-type: how a text is cut and scored.
+void AddScoring(CLI::App& app, ScoringOptions& options);
 
 }  // namespace quern::cli

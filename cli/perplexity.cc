@@ -18,7 +18,7 @@ namespace {
 
 struct Options {
   std::string model, text;
-  PerplexityOptions method;
+  ScoringOptions method;
   int threads = 0;
   bool json = false;
 };
@@ -54,13 +54,7 @@ std::function<int()> DefinePerplexity(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
   app.add_option("-f,--file", options->text, "The text, UTF-8")->required();
-  app.add_option("-c,--ctx-size", options->method.context, "Tokens per chunk (512)")
-      ->check(CLI::PositiveNumber);
-  app.add_option("--chunks", options->method.chunks, "How many chunks at most; -1: all (-1)");
-  app.add_option("--ppl-stride", options->method.stride,
-                 "Tokens from one chunk's start to the next; 0: chunks do not overlap (0)")
-      ->check(CLI::NonNegativeNumber);
-  AddKvType(app, options->method.kv_type);
+  AddScoring(app, options->method);
   app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
   app.add_flag("--json", options->json, "The result as JSON");
   app.footer("Example:\n  quern perplexity -m model-q4_k_m.gguf -f wiki.test.raw -c 512");
