@@ -132,7 +132,7 @@ std::vector<float> Forward::RunBatch(std::span<const Segment> segments) {
 }
 
 void Forward::Logits(const float* hidden, int64_t count, float* logits) const {
-  Apply(weights_.output, hidden, count, logits);
+  Apply({{&weights_.output, logits}}, hidden, count);
 }
 
 void Forward::Embed(const Batch& batch, float* x) const {
@@ -153,9 +153,7 @@ void Forward::Attend(const LayerWeights& layer, int64_t index, const Batch& batc
   float* v = Room(v_, tokens * layer.v.weight.rows);
   float* attended = Room(attended_, tokens * layer.attn_output.weight.cols);
   RmsNorm(x, layer.attn_norm.data(), h.rms_eps, tokens, h.embd, normed);
-  Apply(layer.q, normed, tokens, q);
-  Apply(layer.k, normed, tokens, k);
-  Apply(layer.v, normed, tokens, v);
+  Apply({{&layer.q, q}, {&layer.k, k}, {&layer.v, v}}, normed, tokens);
   if (!layer.q_norm.empty()) {
     RmsNorm(q, layer.q_norm.data(), h.rms_eps, tokens * h.heads, h.key_dim, q);
   }
@@ -178,7 +176,7 @@ void Forward::Attend(const LayerWeights& layer, int64_t index, const Batch& batc
     row += count;
   }
   float* projected = Room(projected_, tokens * h.embd);
-  Apply(layer.attn_output, attended, tokens, projected);
+  Apply({{&layer.attn_output, projected}}, attended, tokens);
   Add(projected, tokens * h.embd, x);
 }
 
@@ -190,18 +188,23 @@ void Forward::FeedForward(const LayerWeights& layer, int64_t tokens, float* x) {
   float* up = Room(up_, tokens * h.ff);
   float* projected = Room(projected_, tokens * h.embd);
   RmsNorm(x, layer.ffn_norm.data(), h.rms_eps, tokens, h.embd, normed);
-  Apply(layer.gate, normed, tokens, gate);
-  Apply(layer.up, normed, tokens, up);
+  Apply({{&layer.gate, gate}, {&layer.up, up}}, normed, tokens);
   SwiGlu(gate, up, tokens * h.ff);
-  Apply(layer.down, gate, tokens, projected);
+  Apply({{&layer.down, projected}}, gate, tokens);
   Add(projected, tokens * h.embd, x);
 }
 
-void Forward::Apply(const Linear& linear, const float* x, int64_t tokens, float* y) const {
+void Forward::Apply(std::initializer_list<Output> outputs, const float* x, int64_t tokens) const {
   if (tokens == 0) return;
-  if (observer_) observer_->Input(linear.name, x, tokens, linear.weight.cols);
-  MatMul(linear.weight, x, tokens, y);
-  if (!linear.bias.empty()) AddBias(linear.bias.data(), tokens, linear.weight.rows, y);
+  std::vector<Product> products;
+  for (const auto& [linear, y] : outputs) {
+    if (observer_) observer_->Input(linear->name, x, tokens, linear->weight.cols);
+    products.push_back({&linear->weight, y});
+  }
+  MatMul(products, x, tokens);
+  for (const auto& [linear, y] : outputs) {
+    if (!linear->bias.empty()) AddBias(linear->bias.data(), tokens, linear->weight.rows, y);
+  }
 }
 
 }  // namespace quern

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "model/kv_cache.h"
@@ -50,7 +52,9 @@ class Forward {
   void Embed(const Batch& batch, float* x) const;
   void Attend(const LayerWeights& layer, int64_t index, const Batch& batch, float* x);
   void FeedForward(const LayerWeights& layer, int64_t tokens, float* x);
-  void Apply(const Linear& linear, const float* x, int64_t tokens, float* y) const;
+  // Linear layers that read the same x, and where each writes.
+  using Output = std::pair<const Linear*, float*>;
+  void Apply(std::initializer_list<Output> outputs, const float* x, int64_t tokens) const;
 
   const Weights& weights_;
   std::vector<double> frequencies_;

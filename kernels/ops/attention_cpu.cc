@@ -1,5 +1,7 @@
-// Scores of one query at a time: only a row of them exists, in each thread. Sums may be reordered:
-// nothing of this decides the bytes of a quantized file.
+// A few queries meet the cache one at a time, with a row of scores each. Many go through it in
+// blocks, tile by tile of positions, with a running maximum and sum (Dao et al. 2022), so that the
+// scores of a tile are all that exist. Sums may be reordered: nothing of this decides the bytes of
+// a quantized file.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -121,6 +123,177 @@ void AttendPiece(const AttentionShape& shape, const KvView& kv, const float* q, 
   }
 }
 
+// Positions of a tile.
+constexpr int64_t kTile = 64;
+constexpr int64_t kMicroRows = 6;
+
+HWY_INLINE int64_t RoundUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// c[kMicroRows, two vectors] += a[kMicroRows, n] * b[n, two vectors], with these strides.
+HWY_INLINE void MicroKernel(const float* HWY_RESTRICT a, int64_t a_stride,
+                            const float* HWY_RESTRICT b, int64_t b_stride, int64_t n,
+                            float* HWY_RESTRICT c, int64_t c_stride) {
+  const D d;
+  V acc0[kMicroRows], acc1[kMicroRows];
+#pragma GCC unroll 6
+  for (int64_t r = 0; r < kMicroRows; ++r) {
+    acc0[r] = hn::LoadU(d, c + r * c_stride);
+    acc1[r] = hn::LoadU(d, c + r * c_stride + FloatLanes());
+  }
+  for (int64_t k = 0; k < n; ++k) {
+    const V b0 = hn::LoadU(d, b + k * b_stride);
+    const V b1 = hn::LoadU(d, b + k * b_stride + FloatLanes());
+#pragma GCC unroll 6
+    for (int64_t r = 0; r < kMicroRows; ++r) {
+      const V ar = hn::Set(d, a[r * a_stride + k]);
+      acc0[r] = hn::MulAdd(ar, b0, acc0[r]);
+      acc1[r] = hn::MulAdd(ar, b1, acc1[r]);
+    }
+  }
+#pragma GCC unroll 6
+  for (int64_t r = 0; r < kMicroRows; ++r) {
+    hn::StoreU(acc0[r], d, c + r * c_stride);
+    hn::StoreU(acc1[r], d, c + r * c_stride + FloatLanes());
+  }
+}
+
+// The queries of a block of tokens that share a key-value head, row t * group + g, on their way
+// through the cache. Rows and columns are padded to what the micro-kernel takes.
+class Block {
+ public:
+  Block(const AttentionShape& shape, const float* q, int64_t kv_head, int64_t tokens)
+      : shape_(shape),
+        group_(shape.heads / shape.kv_heads),
+        rows_(group_ * tokens),
+        padded_rows_(RoundUp(rows_, kMicroRows)),
+        value_cols_(RoundUp(shape.value_dim, 2 * FloatLanes())),
+        queries_(static_cast<size_t>(padded_rows_ * shape.key_dim)),
+        sums_(static_cast<size_t>(padded_rows_ * value_cols_)),
+        scores_(static_cast<size_t>(padded_rows_ * kTile)),
+        keys_(static_cast<size_t>(shape.key_dim * kTile)),
+        values_(static_cast<size_t>(kTile * value_cols_)),
+        maxima_(static_cast<size_t>(rows_), -std::numeric_limits<float>::infinity()),
+        norms_(static_cast<size_t>(rows_)) {
+    for (int64_t r = 0; r < rows_; ++r) {
+      const int64_t t = r / group_, head = kv_head * group_ + r % group_;
+      const float* from = q + (t * shape.heads + head) * shape.key_dim;
+      for (int64_t i = 0; i < shape.key_dim; ++i) {
+        queries_[static_cast<size_t>(r * shape.key_dim + i)] = shape.scale * from[i];
+      }
+    }
+  }
+
+  // Meets `count` positions from `start` on; the block's first token stands at position `first`.
+  template <class T>
+  void Meet(const T* keys, const T* values, int64_t start, int64_t count, int64_t first) {
+    for (int64_t p = 0; p < count; ++p) {
+      const T* key = keys + (start + p) * shape_.key_dim;
+      for (int64_t i = 0; i < shape_.key_dim; ++i) {
+        keys_[static_cast<size_t>(i * kTile + p)] = WidenOne(key + i);
+      }
+      const T* value = values + (start + p) * shape_.value_dim;
+      float* to = values_.data() + p * value_cols_;
+      int64_t i = 0;
+      for (; i + FloatLanes() <= shape_.value_dim; i += FloatLanes()) {
+        hn::StoreU(Widen(value + i), D(), to + i);
+      }
+      for (; i < shape_.value_dim; ++i) to[i] = WidenOne(value + i);
+    }
+    const int64_t width = 2 * FloatLanes(), used = std::min(RoundUp(count, width), kTile);
+    std::fill(scores_.begin(), scores_.end(), 0.0f);
+    for (int64_t r = 0; r < padded_rows_; r += kMicroRows) {
+      for (int64_t p = 0; p < used; p += width) {
+        MicroKernel(queries_.data() + r * shape_.key_dim, shape_.key_dim, keys_.data() + p, kTile,
+                    shape_.key_dim, scores_.data() + r * kTile + p, kTile);
+      }
+    }
+    for (int64_t r = 0; r < rows_; ++r) {
+      Weigh(r, std::clamp<int64_t>(first + r / group_ + 1 - start, 0, count));
+    }
+    for (int64_t r = 0; r < padded_rows_; r += kMicroRows) {
+      for (int64_t i = 0; i < value_cols_; i += width) {
+        MicroKernel(scores_.data() + r * kTile, kTile, values_.data() + i, value_cols_, count,
+                    sums_.data() + r * value_cols_ + i, value_cols_);
+      }
+    }
+  }
+
+  void Finish(int64_t kv_head, float* out) const {
+    for (int64_t r = 0; r < rows_; ++r) {
+      const int64_t t = r / group_, head = kv_head * group_ + r % group_;
+      float* to = out + (t * shape_.heads + head) * shape_.value_dim;
+      const float norm = 1.0f / norms_[static_cast<size_t>(r)];
+      for (int64_t i = 0; i < shape_.value_dim; ++i) {
+        to[i] = norm * sums_[static_cast<size_t>(r * value_cols_ + i)];
+      }
+    }
+  }
+
+ private:
+  // Scores of a row become weights: exp(score - maximum) for the first `seen`, zero for the rest.
+  // Where the maximum grew, what was summed before is scaled down to it.
+  void Weigh(int64_t row, int64_t seen) {
+    float* scores = scores_.data() + row * kTile;
+    float max = maxima_[static_cast<size_t>(row)];
+    const float before = max;
+    for (int64_t p = 0; p < seen; ++p) max = std::max(max, scores[p]);
+    std::fill(scores + seen, scores + kTile, 0.0f);
+    if (seen == 0) return;
+    float& norm = norms_[static_cast<size_t>(row)];
+    if (max > before) {
+      const float shrink = std::exp(before - max);
+      norm *= shrink;
+      float* sums = sums_.data() + row * value_cols_;
+      for (int64_t i = 0; i < value_cols_; ++i) sums[i] *= shrink;
+      maxima_[static_cast<size_t>(row)] = max;
+    }
+    const V m = hn::Set(D(), max);
+    V sum = hn::Zero(D());
+    int64_t p = 0;
+    for (; p + FloatLanes() <= seen; p += FloatLanes()) {
+      const V e = hn::Exp(D(), hn::Sub(hn::LoadU(D(), scores + p), m));
+      sum = hn::Add(sum, e);
+      hn::StoreU(e, D(), scores + p);
+    }
+    norm += hn::GetLane(hn::SumOfLanes(D(), sum));
+    for (; p < seen; ++p) norm += scores[p] = std::exp(scores[p] - max);
+  }
+
+  const AttentionShape& shape_;
+  int64_t group_, rows_, padded_rows_, value_cols_;
+  std::vector<float> queries_;  // [padded rows, key_dim], scaled
+  std::vector<float> sums_;     // [padded rows, value_cols]
+  std::vector<float> scores_;   // [padded rows, kTile]
+  std::vector<float> keys_;     // [key_dim, kTile]
+  std::vector<float> values_;   // [kTile, value_cols]
+  std::vector<float> maxima_, norms_;
+};
+
+template <class T>
+void AttendBlockAs(const AttentionShape& shape, const KvView& kv, const float* q, int64_t first,
+                   int64_t tokens, int64_t kv_head, float* out) {
+  Block block(shape, q, kv_head, tokens);
+  const T* keys = static_cast<const T*>(kv.keys) + kv_head * kv.capacity * shape.key_dim;
+  const T* values = static_cast<const T*>(kv.values) + kv_head * kv.capacity * shape.value_dim;
+  const int64_t seen = first + tokens;
+  for (int64_t start = 0; start < seen; start += kTile) {
+    block.Meet(keys, values, start, std::min(kTile, seen - start), first);
+  }
+  block.Finish(kv_head, out);
+}
+
+// Tokens [begin, begin + tokens) of one head's queries; q and out are those of all tokens.
+void AttendBlock(const AttentionShape& shape, const KvView& kv, const float* q, int64_t first,
+                 int64_t begin, int64_t tokens, int64_t kv_head, float* out) {
+  const float* from = q + begin * shape.heads * shape.key_dim;
+  float* to = out + begin * shape.heads * shape.value_dim;
+  if (kv.type == KvType::kF32) {
+    AttendBlockAs<float>(shape, kv, from, first + begin, tokens, kv_head, to);
+  } else {
+    AttendBlockAs<hwy::float16_t>(shape, kv, from, first + begin, tokens, kv_head, to);
+  }
+}
+
 void StoreHalf(const float* x, int64_t n, uint16_t* out) {
   int64_t i = 0;
 #if HWY_TARGET <= HWY_AVX2 || HWY_TARGET == HWY_NEON
@@ -140,6 +313,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace quern {
+HWY_EXPORT(AttendBlock);
 HWY_EXPORT(AttendPiece);
 HWY_EXPORT(StoreHalf);
 
@@ -163,8 +337,21 @@ void Attention(const AttentionShape& shape, const KvView& kv, const float* q, in
                int64_t first, float* out) {
   QUERN_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
   QUERN_CHECK(first + tokens <= kv.capacity);
-  ParallelFor(tokens * shape.kv_heads, 4, [&](int64_t begin, int64_t end) {
-    HWY_DYNAMIC_DISPATCH(AttendPiece)(shape, kv, q, first, begin, end, out);
+  // Below this many tokens a block is not worth the turning round of the keys.
+  constexpr int64_t kFewTokens = 8, kBlockTokens = 32;
+  if (tokens < kFewTokens) {
+    ParallelFor(tokens * shape.kv_heads, 1, [&](int64_t begin, int64_t end) {
+      HWY_DYNAMIC_DISPATCH(AttendPiece)(shape, kv, q, first, begin, end, out);
+    });
+    return;
+  }
+  const int64_t blocks = (tokens + kBlockTokens - 1) / kBlockTokens;
+  ParallelFor(blocks * shape.kv_heads, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t start = i / shape.kv_heads * kBlockTokens;
+      HWY_DYNAMIC_DISPATCH(AttendBlock)
+      (shape, kv, q, first, start, std::min(kBlockTokens, tokens - start), i % shape.kv_heads, out);
+    }
   });
 }
 

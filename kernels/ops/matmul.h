@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "gguf/types.h"
 
@@ -18,8 +19,23 @@ struct Matrix {
   const std::byte* row(int64_t i) const { return data + i * row_bytes(); }
 };
 
-// y[tokens, w.rows] = x[tokens, w.cols] * transpose(w), all row-major, in float32: only a tile of
-// the weights is ever decoded, in each thread. Runs on all threads.
-void MatMul(const Matrix& w, const float* x, int64_t tokens, float* y);
+// One of several products with the same activations.
+struct Product {
+  const Matrix* w;
+  float* y;  // [tokens, w->rows]
+};
+
+// y[tokens, w.rows] = x[tokens, w.cols] * transpose(w), all row-major, on all threads; only a tile
+// of the weights is ever unpacked, in each thread. Sums are float32. Where the machine has byte dot
+// products, the common quantized types are multiplied with activations rounded to 8 bits, as
+// llama.cpp does (matmul_codes.h tells which); all others meet the float32 activations.
+void MatMul(std::span<const Product> products, const float* x, int64_t tokens);
+inline void MatMul(const Matrix& w, const float* x, int64_t tokens, float* y) {
+  const Product product{&w, y};
+  MatMul({&product, 1}, x, tokens);
+}
+
+// Whether MatMul rounds the activations of this type's products to 8 bits on this machine.
+bool RoundsActivations(Type type);
 
 }  // namespace quern

@@ -8,6 +8,7 @@
 #include "base/parallel.h"
 #include "kernels/codec.h"
 #include "kernels/ops/matmul.h"
+#include "kernels/ops/matmul_codes.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/ops/matmul_cpu.cc"
@@ -185,14 +186,25 @@ namespace quern {
 HWY_EXPORT(MatMulPanels);
 HWY_EXPORT(MatMulRows);
 
-void MatMul(const Matrix& w, const float* x, int64_t tokens, float* y) {
-  QUERN_CHECK(w.cols % InfoOf(w.type).elems == 0 && tokens >= 0);
-  if (tokens <= kFewTokens) {
-    HWY_DYNAMIC_DISPATCH(MatMulRows)(w, x, tokens, y);
-  } else {
-    HWY_DYNAMIC_DISPATCH(MatMulPanels)(w, x, tokens, y);
+void MatMul(std::span<const Product> products, const float* x, int64_t tokens) {
+  if (products.empty() || tokens == 0) return;
+  const int64_t cols = products[0].w->cols;
+  std::vector<Product> rounded;
+  for (const Product& product : products) {
+    const Matrix& w = *product.w;
+    QUERN_CHECK(w.cols == cols && w.cols % InfoOf(w.type).elems == 0 && tokens > 0);
+    if (HasCodeProducts(w.type)) {
+      rounded.push_back(product);
+    } else if (tokens <= kFewTokens) {
+      HWY_DYNAMIC_DISPATCH(MatMulRows)(w, x, tokens, product.y);
+    } else {
+      HWY_DYNAMIC_DISPATCH(MatMulPanels)(w, x, tokens, product.y);
+    }
   }
+  if (!rounded.empty()) MatMulCodes(rounded, x, tokens, cols);
 }
+
+bool RoundsActivations(Type type) { return HasCodeProducts(type); }
 
 }  // namespace quern
 #endif
