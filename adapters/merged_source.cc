@@ -20,16 +20,9 @@ float LimitOf(Type type) {
   return std::numeric_limits<float>::infinity();
 }
 
-std::vector<TensorInfo> InfosOf(const TensorSource& base, const MergePlan& plan) {
+std::vector<TensorInfo> InfosOf(const MergePlan& plan) {
   std::vector<TensorInfo> infos;
-  for (const MergedTensor& tensor : plan.tensors) {
-    const Type from = base.tensors()[tensor.origin].type;
-    if (!tensor.steps.empty() && (!CanDecode(from) || !CanEncode(tensor.place.precision))) {
-      Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, which cannot be merged into",
-           base.name(), tensor.info.name, NameOf(from));
-    }
-    infos.push_back(tensor.info);
-  }
+  for (const MergedTensor& tensor : plan.tensors) infos.push_back(tensor.info);
   return infos;
 }
 
@@ -40,9 +33,7 @@ MergedSource::MergedSource(std::shared_ptr<const TensorSource> base, const BaseN
     : MergedSource(base, PlanMerge(*base, names, adapters)) {}
 
 MergedSource::MergedSource(std::shared_ptr<const TensorSource> base, MergePlan plan)
-    : TensorSource(base->name(), InfosOf(*base, plan)),
-      base_(std::move(base)),
-      plan_(std::move(plan)) {}
+    : TensorSource(base->name(), InfosOf(plan)), base_(std::move(base)), plan_(std::move(plan)) {}
 
 void MergedSource::ReadRows(size_t index, int64_t first, int64_t count,
                             std::span<std::byte> out) const {

@@ -70,7 +70,14 @@ bool Planner::IsTied() const {
 // The merged tensor of this HF name; the adapter's tensor `part` asks for it.
 size_t Planner::Target(const Job& job, const std::string& hf_name, size_t part) {
   const auto found = by_hf_name_.find(hf_name);
-  if (found != by_hf_name_.end()) return found->second;
+  if (found != by_hf_name_.end()) {
+    const MergedTensor& tensor = plan_.tensors[found->second];
+    if (!CanDecode(tensor.info.type) || !CanEncode(tensor.place.precision)) {
+      Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, which cannot be merged into",
+           base_.name(), tensor.info.name, NameOf(tensor.info.type));
+    }
+    return found->second;
+  }
   if (hf_name == kOutputHfName && IsTied()) return UntiedOutput(job);
   Fail(ErrorKind::kBadInput, "{}: tensor '{}' belongs to '{}', which {} has not", job.name(),
        job.adapter().tensor(part).name, hf_name, base_.name());

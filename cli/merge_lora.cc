@@ -17,6 +17,7 @@
 #include "cli/file_type_source.h"
 #include "cli/hf_files.h"
 #include "cli/size_text.h"
+#include "cli/verify_output.h"
 #include "convert/checkpoint.h"
 #include "convert/hf_model.h"
 #include "convert/hf_sink.h"
@@ -36,7 +37,7 @@ struct Options {
   std::string combination;  // empty: the exact weighted sum
   CombineOptions combine;
   int threads = 0;
-  bool force = false, json = false, quiet = false;
+  bool force = false, json = false, quiet = false, verify = false;
 
   Overwrite overwrite() const { return force ? Overwrite::kReplace : Overwrite::kRefuse; }
 };
@@ -140,11 +141,13 @@ MergeReport MergeFolder(const Options& options, Progress& progress) {
   }
   Stream(*Checked(merged), sink, progress);
   sink.Commit();
+  if (options.verify) VerifyOutput(*merged, *Checkpoint::Open(options.out), progress);
   return merged->report();
 }
 
 // A HF base into a GGUF file, as convert writes the merged checkpoint.
 MergeReport MergeFolderIntoGguf(const Options& options, Progress& progress) {
+  RefuseQuantizedFolder(options.base);
   HfModel model = HfModel::Open(options.base, {.overrides = {}, .pre = {}}, progress);
   if (!model.has_model()) FailUsage(fmt::format("{}: is no HF model folder", options.base));
   const std::shared_ptr<const TensorSource> base = Checkpoint::Open(options.base);
@@ -158,6 +161,7 @@ MergeReport MergeFolderIntoGguf(const Options& options, Progress& progress) {
   GgufSink sink(options.out, converted.keys, converted.tensors->tensors(), options.overwrite());
   Stream(*converted.tensors, sink, progress);
   sink.Commit();
+  if (options.verify) VerifyOutput(*converted.tensors, *GgufModel::Open(options.out), progress);
   return merged->report();
 }
 
@@ -216,6 +220,7 @@ MergeReport MergeGguf(const Options& options, Progress& progress) {
   GgufSink sink(options.out, metadata, source->tensors(), options.overwrite());
   Stream(*source, sink, progress);
   sink.Commit();
+  if (options.verify) VerifyOutput(*source, *GgufModel::Open(options.out), progress);
   return merged->report();
 }
 
@@ -310,6 +315,8 @@ std::function<int()> DefineMergeLora(CLI::App& app) {
   app.add_option("--max-shard-size", options->shard_size,
                  "The largest safetensors file of a folder: N, NK, NM or NG bytes")
       ->capture_default_str();
+  app.add_flag("--verify", options->verify,
+               "Read the output back and compare it with W + B A computed anew");
   app.add_flag("--force", options->force, "Replace an output that exists");
   app.add_flag("--json", options->json, "Print the deltas as JSON");
   app.add_flag("-q,--quiet", options->quiet, "No progress");

@@ -133,10 +133,10 @@ TEST_CASE("merging then converting equals converting then merging, and the merge
     }
     testing::TempDir dir;
     const auto at = [&](const char* name) { return (dir / name).string(); };
-    CheckDone({"merge-lora", base, adapter, at("merged")});
+    CheckDone({"merge-lora", base, adapter, at("merged"), "--verify"});
     CheckDone({"convert", at("merged"), "--outtype", "bf16", "--outfile", at("one.gguf")});
     CheckDone({"convert", base, "--outtype", "bf16", "--outfile", at("base.gguf")});
-    CheckDone({"merge-lora", at("base.gguf"), adapter, at("two.gguf")});
+    CheckDone({"merge-lora", at("base.gguf"), adapter, at("two.gguf"), "--verify"});
     CheckDone({"merge-lora", base, adapter, at("three.gguf"), "--outtype", "bf16"});
     CheckDone(
         {"convert", base, "--lora", adapter, "--outtype", "bf16", "--outfile", at("four.gguf")});
