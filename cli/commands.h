@@ -21,7 +21,8 @@ class App;
   X("perplexity", DefinePerplexity, "Measure how well a model foretells a text")                \
   X("kl-divergence", DefineKlDivergence, "Compare a model's predictions with another's")        \
   X("logits", DefineLogits, "Show the best next tokens after a list of token ids")              \
-  X("tokenize", DefineTokenize, "Encode text with a GGUF file's vocabulary")
+  X("tokenize", DefineTokenize, "Encode text with a GGUF file's vocabulary")                    \
+  X("chat-template", DefineChatTemplate, "Render a conversation with a chat template")
 
 namespace quern::cli {
 

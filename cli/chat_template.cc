@@ -1,0 +1,102 @@
+#include "model/chat/chat_template.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json_text.h"
+#include "cli/commands.h"
+#include "gguf/gguf_reader.h"
+#include "gguf/keys.h"
+
+namespace quern::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string source, messages, tools;
+  std::optional<std::string> now;
+  std::vector<std::string> sets;
+  bool add_generation_prompt = false;
+};
+
+bool IsGguf(const std::string& path) {
+  const InputFile file(path);
+  std::byte magic[4];
+  if (file.size() < sizeof(magic)) return false;
+  file.ReadAt(0, magic);
+  return std::memcmp(magic, "GGUF", sizeof(magic)) == 0;
+}
+
+// The text of a special token that the file names by its id, if it does.
+void SetToken(Json& values, const char* name, const Metadata& metadata, std::string_view key) {
+  const auto id = metadata.Int(key);
+  const Array* const tokens = metadata.FindArray(keys::kTokens);
+  if (!id || tokens == nullptr || *id < 0) return;
+  if (static_cast<uint64_t>(*id) >= tokens->strings().size()) return;
+  values[name] = tokens->strings()[static_cast<size_t>(*id)];
+}
+
+// The template of the source, and the variables that it brings with it.
+std::string ReadSource(const std::string& path, Json& values) {
+  if (!IsGguf(path)) return ReadFile(path, uint64_t{1} << 24);
+  const auto model = GgufModel::Open(path);
+  const Metadata& metadata = model->metadata();
+  SetToken(values, "bos_token", metadata, keys::kBosId);
+  SetToken(values, "eos_token", metadata, keys::kEosId);
+  SetToken(values, "unk_token", metadata, keys::kUnknownId);
+  SetToken(values, "pad_token", metadata, keys::kPaddingId);
+  return metadata.NeedText(keys::kChatTemplate);
+}
+
+void ApplySet(Json& values, const std::string& set) {
+  const size_t equals = set.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    Fail(ErrorKind::kUsage, "--set {}: NAME=JSON is wanted", set);
+  }
+  values[set.substr(0, equals)] = ParseOrderedJson(set.substr(equals + 1), "--set " + set);
+}
+
+int Run(const Options& options) {
+  Json values = Json::object();
+  const auto chat = ChatTemplate::Parse(ReadSource(options.source, values), options.source);
+  values["messages"] = ParseOrderedJson(ReadFile(options.messages), options.messages);
+  values["tools"] =
+      options.tools.empty() ? Json() : ParseOrderedJson(ReadFile(options.tools), options.tools);
+  values["add_generation_prompt"] = options.add_generation_prompt;
+  for (const std::string& set : options.sets) ApplySet(values, set);
+  ChatTemplateOptions render;
+  render.now = options.now;
+  const std::string text = chat.Render(values, render);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    Fail(ErrorKind::kOutput, "standard output: cannot be written");
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::function<int()> DefineChatTemplate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("source", options->source, "A Jinja template, or a GGUF file that has one")
+      ->required();
+  app.add_option("--messages", options->messages, "JSON: a list of messages")->required();
+  app.add_option("--tools", options->tools, "JSON: a list of tools");
+  app.add_flag("--add-generation-prompt", options->add_generation_prompt,
+               "End where the assistant's answer begins");
+  app.add_option("--set", options->sets, "NAME=JSON: a variable more, or another value for one")
+      ->allow_extra_args(false);
+  app.add_option("--now", options->now, "What strftime_now returns; without it, the time");
+  app.footer("Example:\n  quern chat-template model.gguf --messages chat.json");
+  return [options] { return Run(*options); };
+}
+
+}  // namespace quern::cli

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "model/chat/value.h"
+
+namespace quern::jinja {
+
+class Machine;
+
+// `format % values`.
+std::string PercentFormat(Heap& heap, std::string_view format, const Value& values);
+// format.format(*args, **named).
+std::string BraceFormat(Machine& machine, std::string_view format, const Args& args);
+
+}  // namespace quern::jinja
