@@ -256,7 +256,8 @@ void RefuseInputAsOutput(const GgufModel& model, const Options& options, const Q
     if (plan.split.splits()) {
       const auto count = static_cast<int64_t>(plan.split.file_of.back()) + 1;
       if (static_cast<int64_t>(f) >= count) break;
-      out = SplitPath(fs::path(out).replace_extension(), static_cast<int64_t>(f), count);
+      const fs::path prefix = out.extension() == ".gguf" ? out.parent_path() / out.stem() : out;
+      out = SplitPath(prefix, static_cast<int64_t>(f), count);
     }
     std::error_code absent;
     if (fs::equivalent(model.PathOf(f), out, absent)) {

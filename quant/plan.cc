@@ -171,7 +171,7 @@ void PruneKeys(Metadata& metadata, const RecipeModel& model, const QuantizeOptio
     const bool per_layer = array && static_cast<int64_t>(array->size()) == model.layers;
     if (per_layer && key.starts_with(prefix)) metadata.Set(key, Pruned(*array, layers));
   }
-  const int64_t left = model.layers - static_cast<int64_t>(layers.size());
+  const int64_t left = std::max<int64_t>(model.layers - static_cast<int64_t>(layers.size()), 0);
   metadata.SetLast(prefix + "block_count", static_cast<uint32_t>(left));
 }
 

@@ -14,6 +14,9 @@ namespace {
 
 using namespace recipe;  // NOLINT: the table's own words
 
+// No model comes near; keeps the recipes' arithmetic far from overflow.
+constexpr int64_t kMostLayersOrHeads = 1'000'000;
+
 // A number per model, or an array with one per layer, of which the first is taken.
 std::optional<int64_t> FirstInt(const Metadata& metadata, const std::string& key) {
   const Value* value = metadata.Find(key);
@@ -195,9 +198,11 @@ RecipeModel RecipeModel::Of(const Metadata& metadata) {
   model.experts = metadata.Int(key("expert_count")).value_or(0);
   model.heads = FirstInt(metadata, key("attention.head_count")).value_or(0);
   model.kv_heads = FirstInt(metadata, key("attention.head_count_kv")).value_or(model.heads);
-  if (model.layers < 0 || model.heads < 0 || model.kv_heads < 0 || model.experts < 0) {
-    Fail(ErrorKind::kBadInput, "{}: has a negative number of layers, heads or experts",
-         metadata.name());
+  for (const int64_t count : {model.layers, model.experts, model.heads, model.kv_heads}) {
+    if (count < 0 || count > kMostLayersOrHeads) {
+      Fail(ErrorKind::kBadInput, "{}: says it has {} layers, heads or experts", metadata.name(),
+           count);
+    }
   }
   return model;
 }

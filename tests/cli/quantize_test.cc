@@ -143,5 +143,20 @@ TEST_CASE("what quantize refuses has its exit code and leaves no file") {
   CHECK(Quern({"quantize", "--force", in, out, "q4_0"}).exit_code == 0);
 }
 
+TEST_CASE("NaN in the input is named, whatever becomes of its tensor, and nothing is written") {
+  QUERN_NEEDS_SHARED(folder, "models/tiny-llama");
+  testing::TempDir dir;
+  testing::WriteTinyLlama(dir / "tiny.gguf");
+  std::string bytes = testing::ReadText(dir / "tiny.gguf");
+  bytes.replace(bytes.size() - 2, 2, "\xC0\x7F");  // the last weight of the last tensor, in bf16
+  testing::WriteText(dir / "nan.gguf", bytes);
+  for (const char* type : {"q4_k_m", "bf16", "copy"}) {
+    const auto result = Quern({"quantize", dir / "nan.gguf", dir / "out.gguf", type});
+    CHECK(result.exit_code == 6);
+    CHECK(result.err.find("has NaN or Inf at index") != std::string::npos);
+  }
+  CHECK(NamesIn(dir.path()) == std::vector<std::string>{"nan.gguf", "tiny.gguf"});
+}
+
 }  // namespace
 }  // namespace quern

@@ -224,6 +224,10 @@ TEST_CASE("a recipe reads a model's keys, arrays too") {
   CHECK(model.layers == 3);
   CHECK(model.heads == 8);
   CHECK(model.kv_heads == 8);
+  for (const int64_t absurd : {int64_t{-1}, INT64_MAX}) {
+    keys.Set("llama.block_count", absurd);
+    CHECK_THROWS_WITH_AS(RecipeModel::Of(keys), doctest::Contains("says it has"), Error);
+  }
 }
 
 }  // namespace
