@@ -20,19 +20,19 @@ namespace {
 bool EncodeK(Type type, const EncodeJob& job) {
   switch (type) {
     case Type::kQ2_K:
-      EncodeBlocks<Q2_K, Lane>(job);
+      EncodeBlocks<Q2_K, WideLane>(job);
       return true;
     case Type::kQ3_K:
-      EncodeBlocks<Q3_K, Lane>(job);
+      EncodeBlocks<Q3_K, WideLane>(job);
       return true;
     case Type::kQ4_K:
-      EncodeBlocks<Q4_K, Lane>(job);
+      EncodeBlocks<Q4_K, WideLane>(job);
       return true;
     case Type::kQ5_K:
-      EncodeBlocks<Q5_K, Lane>(job);
+      EncodeBlocks<Q5_K, WideLane>(job);
       return true;
     case Type::kQ6_K:
-      EncodeBlocks<Q6_K, Lane>(job);
+      EncodeBlocks<Q6_K, WideLane>(job);
       return true;
     default:
       return false;

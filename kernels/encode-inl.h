@@ -13,6 +13,7 @@
 #include "kernels/encode.h"
 #include "kernels/lane.h"
 #include "kernels/lane_highway-inl.h"
+#include "kernels/lane_pair-inl.h"
 #include "kernels/tile-inl.h"
 
 // Hands the blocks of some rows to a format's Encode, a lane's width at a time.

@@ -123,8 +123,9 @@ struct VectorLane {
     }
   }
 
-  // to[i * kMax + lane] = from[lane][i] for i in [0, count), count a multiple of 4.
-  static HWY_INLINE void Interleave(const float* const* from, int count, float* to) {
+  // to[i * step + lane] = from[lane][i] for i in [0, count), count a multiple of 4.
+  static HWY_INLINE void Interleave(const float* const* from, int count, float* to,
+                                    int step = kMax) {
     for (int i = 0; i < count; i += 4) {
       const F r0 = Quarter(D(), from, 0, i);
       const F r1 = Quarter(D(), from, 1, i);
@@ -135,10 +136,10 @@ struct VectorLane {
       };
       const F a = pair(r0, r2, false), b = pair(r1, r3, false);
       const F c = pair(r0, r2, true), d = pair(r1, r3, true);
-      Store(pair(a, b, false), to + (i + 0) * kMax);
-      Store(pair(a, b, true), to + (i + 1) * kMax);
-      Store(pair(c, d, false), to + (i + 2) * kMax);
-      Store(pair(c, d, true), to + (i + 3) * kMax);
+      Store(pair(a, b, false), to + (i + 0) * step);
+      Store(pair(a, b, true), to + (i + 1) * step);
+      Store(pair(c, d, false), to + (i + 2) * step);
+      Store(pair(c, d, true), to + (i + 3) * step);
     }
   }
 

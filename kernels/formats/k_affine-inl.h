@@ -128,7 +128,7 @@ class AffineSuperBlock {
       F sum = L::Set(0);
       for (int i = 0; i < 32; ++i) sum = sum + weights[i];
       fits_.weight.Set(j, sum);
-      Keep(j, FitAffine<L, 32, kTop>(x, weights, {-0.9f, 0.05f, 36, false}));
+      Keep(j, FitAffine<L, 32, kTop>(x, weights, {-0.9f, 0.05f, 36}));
     }
   }
 

@@ -65,7 +65,7 @@ inline ScaleAndMin<L> EncodeAffine(const Tile<L>& tile, Ints<L, 32>& levels) {
   if (tile.weighted) {
     Floats<L, 32> weights;
     WeighSquares<L, 32>(tile.importance, tile.x, tile.row_mean_x2, weights);
-    const AffineFit<L> fit = FitAffine<L, 32, kTop>(tile.x, weights, {-0.9f, 0.05f, 36, false});
+    const AffineFit<L> fit = FitAffine<L, 32, kTop>(tile.x, weights, {-0.9f, 0.05f, 36});
     for (int i = 0; i < 32; ++i) {
       levels.Set(i, AffineLevel<L, kTop>(fit.inverse, fit.base, tile.x[i]));
     }

@@ -87,7 +87,7 @@ struct Q2_K {
       for (int j = 0; j < 16; ++j) {
         const In<L> x = tile_.x.From(16 * j);
         for (int i = 0; i < 16; ++i) weights.Set(i, L::Abs(x[i]));
-        Keep(j, FitAffine<L, 16, 3>(x, weights, {-0.5f, 0.1f, 15, true}));
+        Keep(j, FitAffine<L, 16, 3, true>(x, weights, {-0.5f, 0.1f, 15}));
       }
     }
 
@@ -100,7 +100,7 @@ struct Q2_K {
         F sum = L::Set(0);
         for (int i = 0; i < 16; ++i) sum = sum + weights[i];
         weight_.Set(j, sum);
-        Keep(j, FitAffine<L, 16, 3>(x, weights, {-0.9f, 0.05f, 36, false}));
+        Keep(j, FitAffine<L, 16, 3>(x, weights, {-0.9f, 0.05f, 36}));
       }
     }
 

@@ -22,7 +22,7 @@ struct Q4_K {
   template <class L>
   static void Encode(const Tile<L>& tile) {
     Ints<L, 256> levels;
-    AffineSuperBlock<L, 15>(tile, levels).Run({-1.0f, 0.1f, 20, false}, false);
+    AffineSuperBlock<L, 15>(tile, levels).Run({-1.0f, 0.1f, 20}, false);
     for (int k = 0; k < 4; ++k) {
       PackNibbles<L, 32>(tile.out, 16 + 32 * k, levels, 64 * k, 64 * k + 32);
     }

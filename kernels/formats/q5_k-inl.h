@@ -21,7 +21,7 @@ struct Q5_K {
   template <class L>
   static void Encode(const Tile<L>& tile) {
     Ints<L, 256> levels;
-    AffineSuperBlock<L, 31>(tile, levels).Run({-0.5f, 0.1f, 15, false}, true);
+    AffineSuperBlock<L, 31>(tile, levels).Run({-0.5f, 0.1f, 15}, true);
     for (int i = 0; i < 32; i += 4) {
       const auto fifth = [&](int k) HWY_ATTR {
         typename L::I bits = L::SetI(0);

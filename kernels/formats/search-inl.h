@@ -112,134 +112,131 @@ struct AffineTrials {
   float first;
   float delta;
   int steps;
-  bool absolute;  // judge by weighted absolute errors, else by squares
 };
 
-template <class L, int N, int kTop, class X, class W>
-class AffineSearch {
+// What the trials of one sub-block go by: N weights x, the weights w of their squares (with
+// kAbsolute of their magnitudes), and the levels of the trial. The three of one weight lie
+// together: x and levels in arrays of their own are a multiple of 4096 bytes apart or nearly so,
+// and then a load waits for the store that it seems to overlap.
+template <class L, int N, int kTop, bool kAbsolute>
+struct AffineSearch {
   using F = typename L::F;
   using M = typename L::M;
 
- public:
-  AffineSearch(const X& x, const W& w, AffineTrials trials) : x_(x), w_(w), trials_(trials) {}
+  Floats<L, 3 * N> rows;
+  F low, high, sum_w, sum_x;
 
-  AffineFit<L> Run() {
-    FindRange();
-    AffineFit<L> fit;
-    const M flat = L::Not(high_ > low_or_zero_);
-    F min = low_or_zero_;
-    fit.inverse = L::Set(kTop) / (high_ - min);
-    fit.base = min;
-    fit.scale = L::Set(1) / fit.inverse;
-    FillLevels(fit.inverse, min);
-    F best = Error(fit.scale, min);
-    for (int step = 0; step <= trials_.steps; ++step) {
-      const float wanted =
-          trials_.first + trials_.delta * static_cast<float>(step) + static_cast<float>(kTop);
-      const F inverse = L::Set(wanted) / (high_ - min);
-      const Trial trial = Solve(inverse, min);
-      const M better = L::And(trial.solvable, Error(trial.scale, trial.min) < best);
-      best = L::Select(better, error_, best);
-      fit.inverse = L::Select(better, inverse, fit.inverse);
-      fit.base = L::Select(better, min, fit.base);
-      fit.scale = L::Select(better, trial.scale, fit.scale);
-      min = L::Select(better, trial.min, min);
+  AffineSearch(const In<L>& x, const Floats<L, N>& w) {
+    F least = x[0], most = x[0];
+    F total = w[0], total_x = w[0] * x[0];
+    rows.Set(0, x[0]);
+    rows.Set(1, w[0]);
+    for (int i = 1; i < N; ++i) {
+      const F xi = x[i], wi = w[i];
+      rows.Set(3 * i, xi);
+      rows.Set(3 * i + 1, wi);
+      least = L::Min(xi, least);
+      most = L::Max(xi, most);
+      total = total + wi;
+      total_x = total_x + wi * xi;
     }
-    fit.minus = L::Neg(L::Select(flat, low_or_zero_, min));
-    fit.scale = L::Select(flat, L::Set(0), fit.scale);
-    fit.inverse = L::Select(flat, L::Set(0), fit.inverse);
-    return fit;
+    low = least;
+    high = most;
+    sum_w = total;
+    sum_x = total_x;
+  }
+
+  struct Sums {
+    F l, l2, xl;
+  };
+
+  // Rounds to levels and sums them up. Where inverse * (x - min) stays small for the two ends it
+  // does so for all weights, for rounding is monotonic: then the short way of rounding is right.
+  HWY_INLINE Sums Round(F inverse, F min) {
+    const F limit = L::Set(kLevelLimit);
+    const bool small = L::All(
+        L::And(L::Abs(inverse * (high - min)) < limit, L::Abs(inverse * (low - min)) < limit));
+    return small ? RoundBy<SmallLevel<L>>(inverse, min) : RoundBy<Level<L>>(inverse, min);
+  }
+
+  HWY_INLINE F Error(F scale, F min) const {
+    F error = L::Set(0);
+    for (int i = 0; i < N; ++i) {
+      const F difference = (scale * rows[3 * i + 2] + min) - rows[3 * i];
+      error = error + rows[3 * i + 1] * (kAbsolute ? L::Abs(difference) : difference * difference);
+    }
+    return error;
   }
 
  private:
-  struct Trial {
-    F scale;
-    F min;
-    M solvable;
-  };
-
-  void FindRange() {
-    low_ = high_ = x_[0];
-    sum_w_ = w_[0];
-    sum_x_ = sum_w_ * x_[0];
-    for (int i = 1; i < N; ++i) {
-      const F x = x_[i];
-      const F w = w_[i];
-      low_ = L::Min(x, low_);
-      high_ = L::Max(x, high_);
-      sum_w_ = sum_w_ + w;
-      sum_x_ = sum_x_ + w * x;
+  template <F (*kRound)(F, int, int)>
+  HWY_INLINE Sums RoundBy(F inverse, F min) {
+    Sums sums{L::Set(0), L::Set(0), L::Set(0)};
+    for (int i = 0; i < N; ++i) {
+      const F x = rows[3 * i];
+      const F l = kRound(inverse * (x - min), 0, kTop);
+      rows.Set(3 * i + 2, l);
+      const F wl = rows[3 * i + 1] * l;
+      sums.l = sums.l + wl;
+      sums.l2 = sums.l2 + wl * l;
+      sums.xl = sums.xl + wl * x;
     }
-    low_or_zero_ = L::Select(low_ > L::Set(0), L::Set(0), low_);
+    return sums;
   }
-
-  // Whether inverse * (x - min) stays where SmallLevel is right for every weight: rounding is
-  // monotonic, so the two ends tell.
-  bool IsSmall(F inverse, F min) const {
-    const F limit = L::Set(kLevelLimit);
-    return L::All(
-        L::And(L::Abs(inverse * (high_ - min)) < limit, L::Abs(inverse * (low_ - min)) < limit));
-  }
-
-  void FillLevels(F inverse, F min) {
-    if (IsSmall(inverse, min)) {
-      for (int i = 0; i < N; ++i) levels_.Set(i, SmallLevel<L>(inverse * (x_[i] - min), 0, kTop));
-    } else {
-      for (int i = 0; i < N; ++i) levels_.Set(i, Level<L>(inverse * (x_[i] - min), 0, kTop));
-    }
-  }
-
-  // The least squares for the levels of one trial: x ~ scale * level + min, min <= 0.
-  Trial Solve(F inverse, F min) {
-    F sum_l = L::Set(0), sum_l2 = L::Set(0), sum_xl = L::Set(0);
-    const auto add = [&](int i, F l) HWY_ATTR {
-      levels_.Set(i, l);
-      const F wl = w_[i] * l;
-      sum_l = sum_l + wl;
-      sum_l2 = sum_l2 + wl * l;
-      sum_xl = sum_xl + wl * x_[i];
-    };
-    if (IsSmall(inverse, min)) {
-      for (int i = 0; i < N; ++i) add(i, SmallLevel<L>(inverse * (x_[i] - min), 0, kTop));
-    } else {
-      for (int i = 0; i < N; ++i) add(i, Level<L>(inverse * (x_[i] - min), 0, kTop));
-    }
-    const F determinant = sum_w_ * sum_l2 - sum_l * sum_l;
-    Trial trial;
-    trial.solvable = determinant > L::Set(0);
-    trial.scale = (sum_w_ * sum_xl - sum_x_ * sum_l) / determinant;
-    trial.min = (sum_l2 * sum_x_ - sum_l * sum_xl) / determinant;
-    const M positive = trial.min > L::Set(0);
-    trial.scale = L::Select(positive, sum_xl / sum_l2, trial.scale);
-    trial.min = L::Select(positive, L::Set(0), trial.min);
-    return trial;
-  }
-
-  F Error(F scale, F min) {
-    error_ = L::Set(0);
-    if (trials_.absolute) {
-      for (int i = 0; i < N; ++i) {
-        error_ = error_ + w_[i] * L::Abs((scale * levels_[i] + min) - x_[i]);
-      }
-    } else {
-      for (int i = 0; i < N; ++i) {
-        const F difference = (scale * levels_[i] + min) - x_[i];
-        error_ = error_ + w_[i] * (difference * difference);
-      }
-    }
-    return error_;
-  }
-
-  const X& x_;
-  const W& w_;
-  const AffineTrials trials_;
-  F low_, high_, low_or_zero_, sum_w_, sum_x_, error_;
-  Floats<L, N> levels_;
 };
 
-template <class L, int N, int kTop, class X, class W>
-inline AffineFit<L> FitAffine(const X& x, const W& w, AffineTrials trials) {
-  return AffineSearch<L, N, kTop, X, W>(x, w, trials).Run();
+// The least squares for the levels of one trial: x ~ scale * level + min, min <= 0.
+template <class L>
+struct AffineTrial {
+  typename L::F scale;
+  typename L::F min;
+  typename L::M solvable;
+};
+template <class L, class Search>
+HWY_INLINE AffineTrial<L> SolveAffine(const Search& search, const typename Search::Sums& sums) {
+  using F = typename L::F;
+  const F determinant = search.sum_w * sums.l2 - sums.l * sums.l;
+  AffineTrial<L> trial;
+  trial.solvable = determinant > L::Set(0);
+  trial.scale = (search.sum_w * sums.xl - search.sum_x * sums.l) / determinant;
+  trial.min = (sums.l2 * search.sum_x - sums.l * sums.xl) / determinant;
+  const auto positive = trial.min > L::Set(0);
+  trial.scale = L::Select(positive, sums.xl / sums.l2, trial.scale);
+  trial.min = L::Select(positive, L::Set(0), trial.min);
+  return trial;
+}
+
+template <class L, int N, int kTop, bool kAbsolute = false>
+inline AffineFit<L> FitAffine(const In<L>& x, const Floats<L, N>& w, AffineTrials trials) {
+  using F = typename L::F;
+  AffineSearch<L, N, kTop, kAbsolute> search(x, w);
+  const F high = search.high;
+  const F first_min = L::Select(search.low > L::Set(0), L::Set(0), search.low);
+  const auto flat = L::Not(high > first_min);
+  AffineFit<L> fit;
+  F min = first_min;
+  fit.inverse = L::Set(kTop) / (high - min);
+  fit.base = min;
+  fit.scale = L::Set(1) / fit.inverse;
+  search.Round(fit.inverse, min);
+  F best = search.Error(fit.scale, min);
+  for (int step = 0; step <= trials.steps; ++step) {
+    const float wanted =
+        trials.first + trials.delta * static_cast<float>(step) + static_cast<float>(kTop);
+    const F inverse = L::Set(wanted) / (high - min);
+    const AffineTrial<L> trial = SolveAffine<L>(search, search.Round(inverse, min));
+    const F error = search.Error(trial.scale, trial.min);
+    const auto better = L::And(trial.solvable, error < best);
+    best = L::Select(better, error, best);
+    fit.inverse = L::Select(better, inverse, fit.inverse);
+    fit.base = L::Select(better, min, fit.base);
+    fit.scale = L::Select(better, trial.scale, fit.scale);
+    min = L::Select(better, trial.min, min);
+  }
+  fit.minus = L::Neg(L::Select(flat, first_min, min));
+  fit.scale = L::Select(flat, L::Set(0), fit.scale);
+  fit.inverse = L::Select(flat, L::Set(0), fit.inverse);
+  return fit;
 }
 
 // Scales or minima of a super-block, which are hardly ever negative, as levels of 8 bits that wrap,
