@@ -14,13 +14,17 @@ HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 
-// out[i] = scale * byte i of the point, minus where bit i of `signs` is set.
-template <typename Word>
-HWY_INLINE void ExpandPoint(Word point, unsigned signs, float scale, float* out) {
-  for (unsigned i = 0; i < sizeof(Word); ++i) {
+// out[i] = scale * byte i of the point, minus where bit i of `signs` is set. Four at a time, which
+// compilers vectorize.
+HWY_INLINE void ExpandPoint(uint32_t point, unsigned signs, float scale, float* out) {
+  for (unsigned i = 0; i < 4; ++i) {
     const float weight = scale * static_cast<float>((point >> (8 * i)) & 0xff);
     out[i] = weight * ((signs >> i) & 1 ? -1.0f : 1.0f);
   }
+}
+HWY_INLINE void ExpandPoint(uint64_t point, unsigned signs, float scale, float* out) {
+  ExpandPoint(static_cast<uint32_t>(point), signs, scale, out);
+  ExpandPoint(static_cast<uint32_t>(point >> 32), signs >> 4, scale, out + 4);
 }
 
 // out[i] = scale * (byte i of the point + delta), for the points of -1, 0 and 1.

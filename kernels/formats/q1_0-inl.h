@@ -35,7 +35,12 @@ struct Q1_0 {
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
-    for (int i = 0; i < 128; ++i) out[i] = (block.qs[i / 8] >> (i % 8)) & 1 ? d : -d;
+    for (int nibble = 0; nibble < 32; ++nibble) {
+      const int bits = block.qs[nibble / 2] >> (nibble % 2 * 4);
+      for (int i = 0; i < 4; ++i) {
+        out[4 * nibble + i] = static_cast<float>(((bits >> i) & 1) * 2 - 1) * d;
+      }
+    }
   }
 };
 

@@ -36,8 +36,10 @@ struct Q2_0 {
 
   static void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
-    for (int i = 0; i < 64; ++i) {
-      out[i] = static_cast<float>(((block.qs[i / 4] >> (i % 4 * 2)) & 3) - 1) * d;
+    for (int byte = 0; byte < 16; ++byte) {
+      for (int i = 0; i < 4; ++i) {
+        out[4 * byte + i] = static_cast<float>(((block.qs[byte] >> (2 * i)) & 3) - 1) * d;
+      }
     }
   }
 };
