@@ -17,7 +17,8 @@ bool EncodeFloats(Type type, const EncodeJob& job) {
   const int64_t count = job.rows * job.cols;
   switch (type) {
     case Type::kF32:
-      std::memcpy(job.out, job.in, static_cast<size_t>(count) * sizeof(float));
+      // CanEncode asks with an empty job, whose pointers memcpy may not be given.
+      if (count > 0) std::memcpy(job.out, job.in, static_cast<size_t>(count) * sizeof(float));
       return true;
     case Type::kF16:
       EncodeF16<Lane>(job.in, count, reinterpret_cast<uint16_t*>(job.out));
@@ -33,7 +34,7 @@ bool EncodeFloats(Type type, const EncodeJob& job) {
 bool DecodeFloats(Type type, const uint8_t* in, int64_t count, float* out) {
   switch (type) {
     case Type::kF32:
-      std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
+      if (count > 0) std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
       return true;
     case Type::kF16:
       DecodeF16<Lane>(reinterpret_cast<const uint16_t*>(in), count, out);
