@@ -1,28 +1,23 @@
 #include "kernels/codec.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "kernels/encode.h"
 
 namespace quern {
 namespace {
 
-constexpr auto kEncoders = {EncodeFloats, EncodeLegacy, EncodeK, EncodeSmall, EncodeIq};
-constexpr auto kDecoders = {DecodeFloats, DecodeLegacy, DecodeK, DecodeSmall, DecodeIq};
+constexpr auto kFamilies = {FloatFamily, LegacyFamily, KFamily, SmallFamily, IqFamily};
 
 }  // namespace
 
 bool CanEncode(Type type) {
-  for (const auto encode : kEncoders) {
-    if (encode(type, EncodeJob{})) return true;
-  }
-  return false;
+  return std::ranges::any_of(kFamilies, [&](auto family) { return family().encodes(type); });
 }
 
 bool CanDecode(Type type) {
-  for (const auto decode : kDecoders) {
-    if (decode(type, nullptr, 0, nullptr)) return true;
-  }
-  return false;
+  return std::ranges::any_of(kFamilies, [&](auto family) { return family().decodes(type); });
 }
 
 bool NeedsImportance(Type type) {
@@ -39,16 +34,20 @@ void EncodeRows(Type type, const float* in, int64_t rows, int64_t cols,
                       .cols = cols,
                       .importance = importance.empty() ? nullptr : importance.data(),
                       .out = reinterpret_cast<uint8_t*>(out)};
-  for (const auto encode : kEncoders) {
-    if (encode(type, job)) return;
+  for (const auto of_target : kFamilies) {
+    const Family family = of_target();
+    if (family.encodes(type)) return family.encode(type, job);
   }
   QUERN_CHECK(!"a type that can be encoded");
 }
 
 void Decode(Type type, const std::byte* in, int64_t count, float* out) {
   QUERN_CHECK(count >= 0 && count % InfoOf(type).elems == 0);
-  for (const auto decode : kDecoders) {
-    if (decode(type, reinterpret_cast<const uint8_t*>(in), count, out)) return;
+  if (count == 0) return;
+  for (const auto of_target : kFamilies) {
+    const Family family = of_target();
+    if (!family.decodes(type)) continue;
+    return family.decode(type, reinterpret_cast<const uint8_t*>(in), count, out);
   }
   QUERN_CHECK(!"a type that can be decoded");
 }

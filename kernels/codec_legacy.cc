@@ -17,49 +17,7 @@ namespace quern {
 namespace HWY_NAMESPACE {
 namespace {
 
-bool EncodeLegacy(Type type, const EncodeJob& job) {
-  switch (type) {
-    case Type::kQ4_0:
-      EncodeBlocks<Q4_0, Lane>(job);
-      return true;
-    case Type::kQ4_1:
-      EncodeBlocks<Q4_1, Lane>(job);
-      return true;
-    case Type::kQ5_0:
-      EncodeBlocks<Q5_0, Lane>(job);
-      return true;
-    case Type::kQ5_1:
-      EncodeBlocks<Q5_1, Lane>(job);
-      return true;
-    case Type::kQ8_0:
-      EncodeBlocks<Q8_0, Lane>(job);
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool DecodeLegacy(Type type, const uint8_t* in, int64_t count, float* out) {
-  switch (type) {
-    case Type::kQ4_0:
-      DecodeBlocks<Q4_0>(in, count, out);
-      return true;
-    case Type::kQ4_1:
-      DecodeBlocks<Q4_1>(in, count, out);
-      return true;
-    case Type::kQ5_0:
-      DecodeBlocks<Q5_0>(in, count, out);
-      return true;
-    case Type::kQ5_1:
-      DecodeBlocks<Q5_1>(in, count, out);
-      return true;
-    case Type::kQ8_0:
-      DecodeBlocks<Q8_0>(in, count, out);
-      return true;
-    default:
-      return false;
-  }
-}
+Family LegacyFamily() { return FamilyOf<Lane, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0>(); }
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -69,16 +27,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace quern {
 
-HWY_EXPORT(EncodeLegacy);
-HWY_EXPORT(DecodeLegacy);
+HWY_EXPORT(LegacyFamily);
 
-bool EncodeLegacy(Type type, const EncodeJob& job) {
-  return HWY_DYNAMIC_DISPATCH(EncodeLegacy)(type, job);
-}
-
-bool DecodeLegacy(Type type, const uint8_t* in, int64_t count, float* out) {
-  return HWY_DYNAMIC_DISPATCH(DecodeLegacy)(type, in, count, out);
-}
+Family LegacyFamily() { return HWY_DYNAMIC_DISPATCH(LegacyFamily)(); }
 
 }  // namespace quern
 #endif  // HWY_ONCE

@@ -20,66 +20,8 @@ namespace quern {
 namespace HWY_NAMESPACE {
 namespace {
 
-bool EncodeSmall(Type type, const EncodeJob& job) {
-  switch (type) {
-    case Type::kQ1_0:
-      EncodeBlocks<Q1_0, Lane>(job);
-      return true;
-    case Type::kQ2_0:
-      EncodeBlocks<Q2_0, Lane>(job);
-      return true;
-    case Type::kTQ1_0:
-      EncodeBlocks<TQ1_0, Lane>(job);
-      return true;
-    case Type::kTQ2_0:
-      EncodeBlocks<TQ2_0, Lane>(job);
-      return true;
-    case Type::kMXFP4:
-      EncodeBlocks<MXFP4, Lane>(job);
-      return true;
-    case Type::kNVFP4:
-      EncodeBlocks<NVFP4, Lane>(job);
-      return true;
-    case Type::kIQ4_NL:
-      EncodeBlocks<IQ4_NL, Lane>(job);
-      return true;
-    case Type::kIQ4_XS:
-      EncodeBlocks<IQ4_XS, Lane>(job);
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool DecodeSmall(Type type, const uint8_t* in, int64_t count, float* out) {
-  switch (type) {
-    case Type::kQ1_0:
-      DecodeBlocks<Q1_0>(in, count, out);
-      return true;
-    case Type::kQ2_0:
-      DecodeBlocks<Q2_0>(in, count, out);
-      return true;
-    case Type::kTQ1_0:
-      DecodeBlocks<TQ1_0>(in, count, out);
-      return true;
-    case Type::kTQ2_0:
-      DecodeBlocks<TQ2_0>(in, count, out);
-      return true;
-    case Type::kMXFP4:
-      DecodeBlocks<MXFP4>(in, count, out);
-      return true;
-    case Type::kNVFP4:
-      DecodeBlocks<NVFP4>(in, count, out);
-      return true;
-    case Type::kIQ4_NL:
-      DecodeBlocks<IQ4_NL>(in, count, out);
-      return true;
-    case Type::kIQ4_XS:
-      DecodeBlocks<IQ4_XS>(in, count, out);
-      return true;
-    default:
-      return false;
-  }
+Family SmallFamily() {
+  return FamilyOf<Lane, Q1_0, Q2_0, TQ1_0, TQ2_0, MXFP4, NVFP4, IQ4_NL, IQ4_XS>();
 }
 
 }  // namespace
@@ -90,16 +32,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace quern {
 
-HWY_EXPORT(EncodeSmall);
-HWY_EXPORT(DecodeSmall);
+HWY_EXPORT(SmallFamily);
 
-bool EncodeSmall(Type type, const EncodeJob& job) {
-  return HWY_DYNAMIC_DISPATCH(EncodeSmall)(type, job);
-}
-
-bool DecodeSmall(Type type, const uint8_t* in, int64_t count, float* out) {
-  return HWY_DYNAMIC_DISPATCH(DecodeSmall)(type, in, count, out);
-}
+Family SmallFamily() { return HWY_DYNAMIC_DISPATCH(SmallFamily)(); }
 
 }  // namespace quern
 #endif  // HWY_ONCE

@@ -101,6 +101,54 @@ void DecodeBlocks(const uint8_t* in, int64_t count, float* out) {
   }
 }
 
+// A format of single numbers does without blocks: it has EncodeAll, unless it is only read, and
+// DecodeAll.
+template <class Format, class L>
+constexpr bool IsWhole() {
+  return requires { &Format::template DecodeAll<L>; };
+}
+template <class Format, class L>
+constexpr bool IsEncoded() {
+  return !IsWhole<Format, L>() || requires { &Format::template EncodeAll<L>; };
+}
+
+template <class Format, class L>
+bool TryEncode(Type type, const EncodeJob& job) {
+  if (type != Format::kType) return false;
+  if constexpr (!IsWhole<Format, L>()) {
+    EncodeBlocks<Format, L>(job);
+  } else if constexpr (IsEncoded<Format, L>()) {
+    Format::template EncodeAll<L>(job.in, job.rows * job.cols, job.out);
+  }
+  return true;
+}
+
+template <class Format, class L>
+bool TryDecode(Type type, const uint8_t* in, int64_t count, float* out) {
+  if (type != Format::kType) return false;
+  if constexpr (IsWhole<Format, L>()) {
+    Format::template DecodeAll<L>(in, count, out);
+  } else {
+    DecodeBlocks<Format>(in, count, out);
+  }
+  return true;
+}
+
+// The family of these formats, encoded with lanes L.
+template <class L, class... Formats>
+Family FamilyOf() {
+  return {
+      .encodes =
+          [](Type type) { return ((type == Formats::kType && IsEncoded<Formats, L>()) || ...); },
+      .decodes = [](Type type) { return ((type == Formats::kType) || ...); },
+      .encode = [](Type type, const EncodeJob& job)
+                    HWY_ATTR { static_cast<void>((TryEncode<Formats, L>(type, job) || ...)); },
+      .decode =
+          [](Type type, const uint8_t* in, int64_t count, float* out) HWY_ATTR {
+            static_cast<void>((TryDecode<Formats, L>(type, in, count, out) || ...));
+          }};
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace quern
 HWY_AFTER_NAMESPACE();

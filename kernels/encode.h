@@ -15,17 +15,18 @@ struct EncodeJob {
   uint8_t* out;
 };
 
-// Each family of types has one of each, compiled for every SIMD target and chosen at run time. They
-// return false for types that are not of the family.
-bool EncodeFloats(Type type, const EncodeJob& job);
-bool EncodeLegacy(Type type, const EncodeJob& job);
-bool EncodeK(Type type, const EncodeJob& job);
-bool EncodeSmall(Type type, const EncodeJob& job);
-bool EncodeIq(Type type, const EncodeJob& job);
-bool DecodeFloats(Type type, const uint8_t* in, int64_t count, float* out);
-bool DecodeLegacy(Type type, const uint8_t* in, int64_t count, float* out);
-bool DecodeK(Type type, const uint8_t* in, int64_t count, float* out);
-bool DecodeSmall(Type type, const uint8_t* in, int64_t count, float* out);
-bool DecodeIq(Type type, const uint8_t* in, int64_t count, float* out);
+// What a family of formats can do, compiled for every SIMD target and chosen at run time. `encode`
+// and `decode` take only types for which `encodes` and `decodes` are true.
+struct Family {
+  bool (*encodes)(Type type);
+  bool (*decodes)(Type type);
+  void (*encode)(Type type, const EncodeJob& job);
+  void (*decode)(Type type, const uint8_t* in, int64_t count, float* out);
+};
+Family FloatFamily();
+Family LegacyFamily();
+Family KFamily();
+Family SmallFamily();
+Family IqFamily();
 
 }  // namespace quern

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "gguf/keys.h"
+#include "kernels/codec.h"
 #include "quant/recipe_rules.h"
 #include "quant/tensor_class.h"
 
@@ -160,11 +161,8 @@ class Picker {
   }
 
   bool NeedsImportance(Type type, TensorClass tensor_class) const {
+    if (quern::NeedsImportance(type)) return true;
     switch (type) {
-      case Type::kIQ1_S:
-      case Type::kIQ2_XXS:
-      case Type::kIQ2_XS:
-        return true;  // their searches are over the importance weights
       case Type::kIQ1_M:
       case Type::kIQ2_S:
       case Type::kIQ3_XXS:

@@ -19,6 +19,7 @@ namespace HWY_NAMESPACE {
 // have four of them each, and in the top bits a nibble of d, the first the lowest. x = d * (2 *
 // scale + 1) * (trit +- 1/8).
 struct IQ1_M {
+  static constexpr Type kType = Type::kIQ1_M;
   using Block = BlockIQ1_M;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

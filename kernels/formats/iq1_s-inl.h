@@ -18,6 +18,7 @@ namespace HWY_NAMESPACE {
 // upper three; then in qh a scale of three bits, and the sign of the delta. x = d * (2 * scale + 1)
 // * (trit +- 1/8).
 struct IQ1_S {
+  static constexpr Type kType = Type::kIQ1_S;
   using Block = BlockIQ1_S;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

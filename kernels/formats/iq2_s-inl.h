@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // 32 times eight weights: ten bits of grid index, of which qh has the upper two, and eight signs. A
 // scale of four bits serves 16 weights. x = d * (scale + 1/2) / 4 * grid weight.
 struct IQ2_S {
+  static constexpr Type kType = Type::kIQ2_S;
   using Block = BlockIQ2_S;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // 32 times eight weights: nine bits of grid index and seven sign bits. A scale of four bits serves
 // 16 weights. x = d * (scale + 1/2) / 4 * grid weight.
 struct IQ2_XS {
+  static constexpr Type kType = Type::kIQ2_XS;
   using Block = BlockIQ2_XS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // Eight groups of 32 weights, a group is two words: four grid indices of 8 bits, then four times
 // seven sign bits and a scale of four bits. x = d * (scale + 1/2) / 4 * grid weight.
 struct IQ2_XXS {
+  static constexpr Type kType = Type::kIQ2_XXS;
   using Block = BlockIQ2_XXS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

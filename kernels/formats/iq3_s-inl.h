@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // 64 times four weights: nine bits of grid index, of which qh has the highest, and a bit per sign.
 // A scale of four bits serves 32 weights. x = d * (2 * scale + 1) * grid weight.
 struct IQ3_S {
+  static constexpr Type kType = Type::kIQ3_S;
   using Block = BlockIQ3_S;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

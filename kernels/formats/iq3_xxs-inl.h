@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // 64 times four weights: a grid index of eight bits. Behind the indices a word for each 32 weights:
 // four times seven sign bits, and a scale of four bits. x = d * (scale + 1/2) / 2 * grid weight.
 struct IQ3_XXS {
+  static constexpr Type kType = Type::kIQ3_XXS;
   using Block = BlockIQ3_XXS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

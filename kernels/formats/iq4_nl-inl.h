@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // x = d * kIq4Weights[q]; the codes lie as in q4_0.
 struct IQ4_NL {
+  static constexpr Type kType = Type::kIQ4_NL;
   using Block = BlockIQ4_NL;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = false;

@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 // Eight groups of 32 weights: x = d * (scale - 32) * kIq4Weights[q], the codes as in q4_0. Of the
 // scales, scales_l has the lower four bits and scales_h the upper two, the first group lowest.
 struct IQ4_XS {
+  static constexpr Type kType = Type::kIQ4_XS;
   using Block = BlockIQ4_XS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // 32 weights x = kFp4Weights[q] * 2^(e - 128).
 struct MXFP4 {
+  static constexpr Type kType = Type::kMXFP4;
   using Block = BlockMXFP4;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = false;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // Four groups of 16 weights x = kFp4Weights[q] * scale / 2, with scales of E4M3 without a sign.
 struct NVFP4 {
+  static constexpr Type kType = Type::kNVFP4;
   using Block = BlockNVFP4;
   static constexpr int kElems = 64;
   static constexpr bool kRowMean = false;

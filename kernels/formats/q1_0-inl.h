@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // x = d where bit i of qs is set, else -d; d is the mean magnitude. Importance makes no difference.
 struct Q1_0 {
+  static constexpr Type kType = Type::kQ1_0;
   using Block = BlockQ1_0;
   static constexpr int kElems = 128;
   static constexpr bool kRowMean = false;

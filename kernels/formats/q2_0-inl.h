@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 // x = d * (q - 1); byte i of qs holds weights 4 * i to 4 * i + 3, the first in the lowest bits. d
 // is the largest magnitude, so q is 0, 1 or 2. Importance makes no difference.
 struct Q2_0 {
+  static constexpr Type kType = Type::kQ2_0;
   using Block = BlockQ2_0;
   static constexpr int kElems = 64;
   static constexpr bool kRowMean = false;

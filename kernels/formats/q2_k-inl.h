@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // weights. Byte 32 * h + i of qs holds weights 128 * h + i + {0, 32, 64, 96}, the first in the
 // lowest bits.
 struct Q2_K {
+  static constexpr Type kType = Type::kQ2_K;
   using Block = BlockQ2_K;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

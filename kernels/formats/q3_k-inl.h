@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 // x = d * (scale[j] - 32) * (q - 4) for the sixteen sub-blocks j of 16 weights. The lower two bits
 // of the codes lie as in q2_K; bit b of hmask[i] is the third bit of weight 32 * b + i.
 struct Q3_K {
+  static constexpr Type kType = Type::kQ3_K;
   using Block = BlockQ3_K;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // x = d * (q - 8); byte i of qs holds weight i in its lower and i + 16 in its upper nibble.
 struct Q4_0 {
+  static constexpr Type kType = Type::kQ4_0;
   using Block = BlockQ4_0;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = true;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // x = d * q + m; the codes lie as in q4_0.
 struct Q4_1 {
+  static constexpr Type kType = Type::kQ4_1;
   using Block = BlockQ4_1;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = true;

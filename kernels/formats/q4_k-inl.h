@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 // x = d * scale[j] * q - dmin * min[j] for the eight sub-blocks j of 32 weights. Byte 32 * k + i of
 // qs holds weight 64 * k + i in its lower and 64 * k + 32 + i in its upper nibble.
 struct Q4_K {
+  static constexpr Type kType = Type::kQ4_K;
   using Block = BlockQ4_K;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

@@ -15,6 +15,7 @@ namespace HWY_NAMESPACE {
 // x = d * (q - 16); the lower four bits of the codes lie as in q4_0, the fifth of code i is bit i
 // of qh.
 struct Q5_0 {
+  static constexpr Type kType = Type::kQ5_0;
   using Block = BlockQ5_0;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = true;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // x = d * q + m; the codes lie as in q5_0.
 struct Q5_1 {
+  static constexpr Type kType = Type::kQ5_1;
   using Block = BlockQ5_1;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = true;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // As q4_K, with a fifth bit: bit j of qh[i] belongs to weight i of sub-block j.
 struct Q5_K {
+  static constexpr Type kType = Type::kQ5_K;
   using Block = BlockQ5_K;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

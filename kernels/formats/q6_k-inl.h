@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // weights, byte i < 64 of ql holds the lower nibbles of weights i and i + 64, and byte i < 32 of qh
 // the upper two bits of weights i + {0, 32, 64, 96}.
 struct Q6_K {
+  static constexpr Type kType = Type::kQ6_K;
   using Block = BlockQ6_K;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // x = d * q, q from -127 to 127. Importance makes no difference.
 struct Q8_0 {
+  static constexpr Type kType = Type::kQ8_0;
   using Block = BlockQ8_0;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = false;

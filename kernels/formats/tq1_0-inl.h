@@ -16,6 +16,7 @@ namespace HWY_NAMESPACE {
 // number's highest digit. Weights 0 to 159 lie in qs[0..31], a byte has every 32nd of them; 160 to
 // 239 in qs[32..47], every 16th; 240 to 255 in qh, every 4th, with a last trit of 0.
 struct TQ1_0 {
+  static constexpr Type kType = Type::kTQ1_0;
   using Block = BlockTQ1_0;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;

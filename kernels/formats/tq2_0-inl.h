@@ -14,6 +14,7 @@ namespace HWY_NAMESPACE {
 
 // Byte 32 * h + i of qs holds the trits of weights 128 * h + i + {0, 32, 64, 96}, two bits each.
 struct TQ2_0 {
+  static constexpr Type kType = Type::kTQ2_0;
   using Block = BlockTQ2_0;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
