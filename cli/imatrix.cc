@@ -8,7 +8,7 @@
 #include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/commands.h"
-#include "model/imatrix_collector.h"
+#include "model/eval/imatrix_collector.h"
 #include "model/runner.h"
 
 namespace quern::cli {
@@ -38,8 +38,8 @@ int Run(const Options& options) {
     const auto runner = Runner::Open(options.model);
     const Tokenizer& tokenizer = runner->tokenizer();
     const auto tokens = tokenizer.Encode(ReadFile(options.text), true, options.parse_special);
-    const TokenId bos = tokenizer.adds_bos() ? tokenizer.bos() : -1;
-    CollectImatrix(runner->forward(), collector, tokens, bos, options.context, options.chunks,
+    CollectImatrix(runner->forward(), collector, tokens, FirstOfChunk(tokenizer), options.context,
+                   options.chunks,
                    [&](int64_t done, int64_t total) { progress->Step(done, total, "chunk"); });
     collector.AddDataset(options.text);
   }

@@ -1,86 +1,86 @@
+#include "cli/kl_divergence.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
-#include "cli/divergence_json.h"
+#include "cli/divergence_output.h"
 #include "cli/model_options.h"
-#include "model/divergence.h"
+#include "cli/say.h"
+#include "model/eval/divergence.h"
 #include "model/runner.h"
 
 namespace quern::cli {
 namespace {
 
-struct Options {
-  std::string base, candidate, text;
-  ScoringOptions method;
-  int threads = 0;
-  bool json = false;
+struct Outcome {
+  Divergence divergence;
+  ProductTypes candidate;
+  std::optional<ProductTypes> base;  // of a model, not of a file of logits
 };
 
-void PrintText(const Divergence& d) {
-  const auto line = [](const char* name, const Estimate& e, double scale, const char* unit) {
-    fmt::print("{:<24} {:12.6f} +/- {:.6f}{}\n", name, e.value * scale, e.error * scale, unit);
-  };
-  fmt::print("\n====== Perplexity\n");
-  line("PPL of the candidate", d.ppl, 1, "");
-  line("PPL of the base", d.ppl_base, 1, "");
-  line("ln(PPL / PPL base)", d.log_ppl_ratio, 1, "");
-  fmt::print("{:<24} {:12.4f} %\n", "Correlation of losses", 100 * d.correlation);
-  fmt::print("\n====== KL divergence\n");
-  line("Mean    KLD", d.kld, 1, "");
-  fmt::print("{:<24} {:12.6f}\n", "Maximum KLD", Divergence::Percentile(d.kld_values, 1.0));
-  for (const double p : {0.999, 0.99, 0.95, 0.9, 0.5, 0.1, 0.05, 0.01}) {
-    fmt::print("{:<24} {:12.6f}\n",
-               p == 0.5 ? "Median  KLD" : fmt::format("{:5.1f} % KLD", 100 * p),
-               Divergence::Percentile(d.kld_values, p));
+Outcome Compare(const KlDivergenceOptions& options) {
+  const auto on_chunk = [](int64_t chunk, double mean) { Say("[{}]{:.6f},", chunk, mean); };
+  const auto candidate = Runner::Open(options.candidate);
+  if (LogitsFile::Is(options.base)) {
+    const LogitsFile base(options.base);
+    return {CompareWithLogits(base, candidate->forward(), FirstOfChunk(candidate->tokenizer()),
+                              options.method.kv_type, on_chunk),
+            ProductTypesOf(candidate->weights()), std::nullopt};
   }
-  fmt::print("\n====== Probability of the text's own tokens\n");
-  line("Mean    delta p", d.delta_p, 100, " %");
-  line("RMS     delta p", d.delta_p_rms, 100, " %");
-  for (const double p : {0.999, 0.99, 0.95, 0.05, 0.01, 0.001}) {
-    fmt::print("{:<24} {:12.6f} %\n", fmt::format("{:5.1f} % delta p", 100 * p),
-               100 * Divergence::Percentile(d.delta_p_values, p));
+  if (options.text.empty()) {
+    Fail(ErrorKind::kUsage, "a text is missing (-f): {} is no file of logits, which brings its own",
+         options.base);
   }
-  line("Same top prediction", d.same_top, 100, " %");
-}
-
-int Run(const Options& options) {
-  const ThreadLimit limit(options.threads);
-  const auto base = Runner::Open(options.base), candidate = Runner::Open(options.candidate);
-  const Tokenizer& tokenizer = base->tokenizer();
-  const auto tokens = tokenizer.Encode(ReadFile(options.text), true, false);
-  const TokenId bos = tokenizer.adds_bos() ? tokenizer.bos() : -1;
-  const Divergence result = CompareModels(base->forward(), candidate->forward(), tokens, bos,
-                                          options.method, [&](int64_t chunk, double mean) {
-                                            fmt::print(stderr, "[{}]{:.6f},", chunk, mean);
-                                            std::fflush(stderr);
-                                          });
-  fmt::print(stderr, "\n");
-  if (options.json) {
-    fmt::print("{}\n", JsonOf(result).dump());
-  } else {
-    PrintText(result);
-  }
-  return 0;
+  const auto base = Runner::Open(options.base);
+  const auto tokens = base->tokenizer().Encode(ReadFile(options.text), true, false);
+  return {CompareModels(base->forward(), candidate->forward(), tokens,
+                        FirstOfChunk(base->tokenizer()), options.method, on_chunk),
+          ProductTypesOf(candidate->weights()), ProductTypesOf(base->weights())};
 }
 
 }  // namespace
 
+int RunKlDivergence(const KlDivergenceOptions& options) {
+  const ThreadLimit limit(options.threads);
+  const Outcome outcome = Compare(options);
+  Say("\n");
+  if (options.json) {
+    nlohmann::json out = JsonOf(outcome.divergence);
+    out["activations"]["candidate"] = JsonOf(outcome.candidate);
+    if (outcome.base) out["activations"]["base"] = JsonOf(*outcome.base);
+    fmt::print("{}\n", out.dump());
+    return 0;
+  }
+  PrintText(outcome.divergence);
+  fmt::print("\nActivations of the candidate: {}\n", TextOf(outcome.candidate));
+  if (outcome.base) fmt::print("Activations of the base:      {}\n", TextOf(*outcome.base));
+  return 0;
+}
+
 std::function<int()> DefineKlDivergence(CLI::App& app) {
-  auto options = std::make_shared<Options>();
-  app.add_option("BASE", options->base, "The model to compare with, a GGUF file")->required();
+  auto options = std::make_shared<KlDivergenceOptions>();
+  app.add_option("BASE", options->base,
+                 "The model to compare with: a GGUF file, or a file of logits that perplexity "
+                 "--save-all-logits wrote, ours or llama.cpp's")
+      ->required();
   app.add_option("CANDIDATE", options->candidate, "The model to judge, a GGUF file")->required();
-  app.add_option("-f,--file", options->text, "The text, UTF-8")->required();
+  app.add_option("-f,--file", options->text, "The text, UTF-8; a file of logits brings its own");
   AddScoring(app, options->method);
   app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
   app.add_flag("--json", options->json, "The result as JSON");
-  app.footer("Example:\n  quern kl-divergence model-bf16.gguf model-q4_k_m.gguf -f text.txt");
-  return [options] { return Run(*options); };
+  app.footer(
+      "Products with some types round activations to 8 bits, which adds to the divergence; the\n"
+      "result tells which types of the files do.\n\n"
+      "Examples:\n  quern kl-divergence model-bf16.gguf model-q4_k_m.gguf -f text.txt\n"
+      "  quern kl-divergence model-bf16.logits model-q4_k_m.gguf");
+  return [options] { return RunKlDivergence(*options); };
 }
 
 }  // namespace quern::cli

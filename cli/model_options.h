@@ -1,7 +1,7 @@
 #pragma once
 
 #include "kernels/ops/attention.h"
-#include "model/scoring.h"
+#include "model/eval/scoring.h"
 
 namespace CLI {
 class App;

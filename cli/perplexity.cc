@@ -1,14 +1,17 @@
-#include "model/perplexity.h"
+#include "model/eval/perplexity.h"
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <optional>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
+#include "cli/kl_divergence.h"
 #include "cli/model_options.h"
 #include "cli/say.h"
 #include "model/runner.h"
@@ -17,24 +20,40 @@ namespace quern::cli {
 namespace {
 
 struct Options {
-  std::string model, text;
+  std::string model, text, logits;
   ScoringOptions method;
   int threads = 0;
-  bool json = false;
+  bool json = false, force = false, compare = false;
 };
 
 int Run(const Options& options) {
+  if (options.compare) {
+    if (options.logits.empty()) {
+      Fail(ErrorKind::kUsage, "--kl-divergence needs the file of --kl-divergence-base");
+    }
+    return RunKlDivergence({options.logits, options.model, options.text, options.method,
+                            options.threads, options.json});
+  }
+  if (options.text.empty()) Fail(ErrorKind::kUsage, "a text is missing (-f)");
   const ThreadLimit limit(options.threads);
   const auto runner = Runner::Open(options.model);
   const Tokenizer& tokenizer = runner->tokenizer();
   const auto tokens = tokenizer.Encode(ReadFile(options.text), true, false);
-  const TokenId bos = tokenizer.adds_bos() ? tokenizer.bos() : -1;
-  const PerplexityResult result =
-      Perplexity(runner->forward(), tokens, bos, options.method, [&](int64_t chunk, double value) {
-        // Chunks are the result's beginning for those who read along; JSON stands alone.
-        fmt::print(options.json ? stderr : stdout, "[{}]{:.4f},", chunk, value);
-        std::fflush(options.json ? stderr : stdout);
-      });
+  std::optional<LogitsFileWriter> save;
+  if (!options.logits.empty()) {
+    save.emplace(options.logits, options.force ? Overwrite::kReplace : Overwrite::kRefuse, tokens,
+                 PlanChunks(std::ssize(tokens), options.method), runner->weights().vocab());
+  }
+  // Chunks are the result's beginning for those who read along; JSON stands alone.
+  std::FILE* const where = options.json ? stderr : stdout;
+  const PerplexityResult result = Perplexity(
+      runner->forward(), tokens, FirstOfChunk(tokenizer), options.method,
+      [&](int64_t chunk, double value) {
+        std::fputs(fmt::format("[{}]{:.4f},", chunk, value).c_str(), where);
+        std::fflush(where);
+      },
+      save ? &*save : nullptr);
+  if (save) save->Commit();
   if (options.json) {
     Say("\n");
     fmt::print("{}\n", nlohmann::json{{"ppl", result.perplexity},
@@ -53,11 +72,19 @@ int Run(const Options& options) {
 std::function<int()> DefinePerplexity(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
-  app.add_option("-f,--file", options->text, "The text, UTF-8")->required();
+  app.add_option("-f,--file", options->text, "The text, UTF-8");
   AddScoring(app, options->method);
+  app.add_option("--save-all-logits,--kl-divergence-base", options->logits,
+                 "Write the log probabilities to this file, as llama-perplexity does; with "
+                 "--kl-divergence: read them");
+  app.add_flag("--kl-divergence", options->compare,
+               "Compare with the predictions in the file of --kl-divergence-base");
+  app.add_flag("--force", options->force, "Replace an existing file of logits");
   app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
   app.add_flag("--json", options->json, "The result as JSON");
-  app.footer("Example:\n  quern perplexity -m model-q4_k_m.gguf -f wiki.test.raw -c 512");
+  app.footer(
+      "Examples:\n  quern perplexity -m model-q4_k_m.gguf -f wiki.test.raw -c 512\n"
+      "  quern perplexity -m model-bf16.gguf -f text.txt --save-all-logits model.logits");
   return [options] { return Run(*options); };
 }
 

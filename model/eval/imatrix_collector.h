@@ -10,6 +10,7 @@
 
 #include "base/file.h"
 #include "gguf/gguf_reader.h"
+#include "model/eval/scoring.h"
 #include "model/forward.h"
 
 namespace quern {

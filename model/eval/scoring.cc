@@ -1,4 +1,4 @@
-#include "model/scoring.h"
+#include "model/eval/scoring.h"
 
 #include <algorithm>
 
@@ -68,8 +68,9 @@ ChunkPlan PlanChunks(int64_t tokens, const ScoringOptions& options) {
 }
 
 void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> tokens, TokenId bos,
-                   const ScoringOptions& options, const ScoreLogits& score) {
+                   const ChunkPlan& plan, KvType kv_type, const ScoreLogits& score) {
   QUERN_CHECK(!models.empty());
+  QUERN_CHECK(std::ssize(tokens) >= (plan.count - 1) * plan.step + plan.context);
   const int64_t vocab = models[0]->weights().vocab();
   for (const TokenId id : tokens) {
     if (id < 0 || id >= vocab) {
@@ -77,7 +78,6 @@ void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> to
            models[0]->weights().name(), id, vocab);
     }
   }
-  const ChunkPlan plan = PlanChunks(static_cast<int64_t>(tokens.size()), options);
   const int64_t together = std::clamp<int64_t>(kBatchTokens / plan.context, 1, plan.count);
   const int64_t rows_at_once = std::min(kLogitRows, plan.scored());
   std::vector<Reader> readers;
@@ -86,13 +86,13 @@ void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> to
     QUERN_CHECK(model->weights().vocab() == vocab);
     Reader reader{model, {}, {}, std::vector<float>(static_cast<size_t>(rows_at_once * vocab))};
     for (int64_t i = 0; i < together; ++i) {
-      reader.caches.emplace_back(model->weights().hyper(), plan.context, options.kv_type);
+      reader.caches.emplace_back(model->weights().hyper(), plan.context, kv_type);
     }
     readers.push_back(std::move(reader));
     logits.push_back(readers.back().logits.data());
   }
   for (int64_t first = 0; first < plan.count; first += together) {
-    const auto chunks = CutChunks(tokens, options.stride > 0 ? -1 : bos, plan, first,
+    const auto chunks = CutChunks(tokens, plan.overlaps() ? -1 : bos, plan, first,
                                   std::min(together, plan.count - first));
     for (Reader& reader : readers) reader.Read(chunks, plan.first_scored);
     for (size_t i = 0; i < chunks.size(); ++i) {

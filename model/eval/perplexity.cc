@@ -1,4 +1,4 @@
-#include "model/perplexity.h"
+#include "model/eval/perplexity.h"
 
 #include <cmath>
 #include <vector>
@@ -11,7 +11,8 @@ namespace quern {
 
 PerplexityResult Perplexity(Forward& forward, std::span<const TokenId> tokens, TokenId bos,
                             const ScoringOptions& options,
-                            const std::function<void(int64_t, double)>& on_chunk) {
+                            const std::function<void(int64_t, double)>& on_chunk,
+                            LogitsFileWriter* save) {
   const int64_t vocab = forward.weights().vocab();
   double sum = 0, squares = 0;
   PerplexityResult result;
@@ -35,12 +36,14 @@ PerplexityResult Perplexity(Forward& forward, std::span<const TokenId> tokens, T
       Fail(ErrorKind::kNonFinite, "{}: chunk {} gives logits that are not finite",
            forward.weights().name(), chunk + 1);
     }
+    if (save) save->Add(logits[0], std::ssize(targets));
     if (!last) return;
     result.chunks = chunk + 1;
     if (on_chunk) on_chunk(chunk + 1, std::exp(sum / static_cast<double>(result.scored)));
   };
   Forward* const model = &forward;
-  ForEachScored({&model, 1}, tokens, bos, options, score);
+  ForEachScored({&model, 1}, tokens, bos, PlanChunks(std::ssize(tokens), options), options.kv_type,
+                score);
   const auto n = static_cast<double>(result.scored);
   const double mean = sum / n, variance = squares / n - mean * mean;
   result.perplexity = std::exp(mean);

@@ -1,4 +1,4 @@
-#include "model/imatrix_collector.h"
+#include "model/eval/imatrix_collector.h"
 
 #include <algorithm>
 #include <cmath>

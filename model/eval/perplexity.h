@@ -4,7 +4,8 @@
 #include <functional>
 #include <span>
 
-#include "model/scoring.h"
+#include "model/eval/logits_file.h"
+#include "model/eval/scoring.h"
 
 namespace quern {
 
@@ -15,10 +16,12 @@ struct PerplexityResult {
 };
 
 // The perplexity of a text's tokens by the method of llama-perplexity (scoring.h). `on_chunk` is
-// told each chunk's number, from 1, and the perplexity so far. Errors as of ForEachScored, and
-// kNonFinite where logits are NaN.
+// told each chunk's number, from 1, and the perplexity so far. The logits go into `save`, too,
+// which is left to be committed; null: nowhere. Errors as of ForEachScored, and kNonFinite where
+// logits are NaN.
 PerplexityResult Perplexity(Forward& forward, std::span<const TokenId> tokens, TokenId bos,
                             const ScoringOptions& options,
-                            const std::function<void(int64_t, double)>& on_chunk);
+                            const std::function<void(int64_t, double)>& on_chunk,
+                            LogitsFileWriter* save = nullptr);
 
 }  // namespace quern

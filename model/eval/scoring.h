@@ -26,7 +26,13 @@ struct ChunkPlan {
   int64_t first_scored = 0;  // logits from this position on predict the tokens that are scored
   int64_t count = 0;
   int64_t scored() const { return context - 1 - first_scored; }
+  bool overlaps() const { return step < context; }
 };
+
+// What the first token of each chunk gives way to: BOS, or -1 where the tokenizer adds none.
+inline TokenId FirstOfChunk(const Tokenizer& tokenizer) {
+  return tokenizer.adds_bos() ? tokenizer.bos() : -1;
+}
 
 // Error kUsage where the text is shorter than two contexts.
 ChunkPlan PlanChunks(int64_t tokens, const ScoringOptions& options);
@@ -40,6 +46,6 @@ using ScoreLogits = std::function<void(int64_t chunk, std::span<const float* con
 // first token of each chunk gives way to `bos`, unless that is -1 or the chunks overlap (as the
 // reference has it). Error kBadInput for a token that is not of the vocabulary.
 void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> tokens, TokenId bos,
-                   const ScoringOptions& options, const ScoreLogits& score);
+                   const ChunkPlan& plan, KvType kv_type, const ScoreLogits& score);
 
 }  // namespace quern
