@@ -9,8 +9,9 @@ namespace {
 // Quantized weights are merged and kept in float32 until they are encoded anew.
 Type PrecisionOf(Type type) { return IsFloat(type) ? type : Type::kF32; }
 
-// Rows of a head of a tensor of `rows` rows whose heads stand in another order in GGUF.
-int64_t HeadRowsOf(const TensorRule& rule, int64_t rows, const TensorInfo& tensor,
+}  // namespace
+
+int64_t HeadRowsOf(const TensorRule& rule, int64_t rows, const std::string& tensor,
                    const Metadata& metadata, const std::string& arch) {
   if (rule.order == RowOrder::kAsIs) return 0;
   const std::string query_heads = arch + ".attention.head_count";
@@ -19,12 +20,10 @@ int64_t HeadRowsOf(const TensorRule& rule, int64_t rows, const TensorInfo& tenso
   const int64_t heads = metadata.NeedInt(of_keys ? key_heads : query_heads);
   if (heads <= 0 || heads > rows || rows % heads != 0 || rows / heads % 2 != 0) {
     Fail(ErrorKind::kBadInput, "{}: tensor '{}' has {} rows, which {} heads cannot share",
-         metadata.name(), tensor.name, rows, heads);
+         metadata.name(), tensor, rows, heads);
   }
   return rows / heads;
 }
-
-}  // namespace
 
 std::vector<float> BaseTensor::InBaseOrder(const std::vector<float>& values) const {
   std::vector<float> out(values.size());
@@ -61,7 +60,7 @@ BaseNames GgufBaseNames(const TensorSource& base, const Metadata& metadata) {
     if (!place || place->rule->hf.empty()) continue;
     name.hf_name = HfName(*place);
     name.head_rows = HeadRowsOf(*place->rule, place->is_bias ? tensor.cols() : tensor.rows(),
-                                tensor, metadata, arch_name);
+                                tensor.name, metadata, arch_name);
     if (place->is_bias) {
       TensorPlace weight = *place;
       weight.is_bias = false;

@@ -34,6 +34,12 @@ struct BaseNames {
   const BaseTensor& operator[](size_t index) const { return tensors[index]; }
 };
 
+// The rows of a head, within which GGUF has another order than the checkpoint, of a tensor of
+// `rows` rows in a model of these keys; 0 where the order is the same. Error kBadInput where the
+// heads cannot share the rows.
+int64_t HeadRowsOf(const TensorRule& rule, int64_t rows, const std::string& tensor,
+                   const Metadata& metadata, const std::string& arch);
+
 // The HF names of the two ends of a model.
 inline constexpr const char* kEmbeddingsHfName = "model.embed_tokens.weight";
 inline constexpr const char* kOutputHfName = "lm_head.weight";

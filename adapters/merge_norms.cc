@@ -14,17 +14,6 @@ namespace {
 constexpr double kCancelled = 1e-13;
 constexpr int64_t kPieceWeights = int64_t{1} << 16;
 
-// The deltas of a tensor that has nothing but low-rank ones; otherwise none.
-std::vector<const LowRankDelta*> LowRankSteps(const MergedTensor& tensor) {
-  std::vector<const LowRankDelta*> deltas;
-  for (const auto& step : tensor.steps) {
-    const auto* delta = dynamic_cast<const LowRankDelta*>(step.edit.get());
-    if (!delta) return {};
-    deltas.push_back(delta);
-  }
-  return deltas;
-}
-
 // The squared norm of the sum of a tensor's deltas, and of each alone into the report.
 double MeasureLowRank(const MergedTensor& tensor, const std::vector<const LowRankDelta*>& deltas,
                       MergeReport& report) {

@@ -12,6 +12,8 @@
 
 namespace quern {
 
+class LowRankDelta;
+
 // An adapter and how much of it is merged.
 struct WeightedAdapter {
   std::shared_ptr<const LoraAdapter> adapter;
@@ -57,6 +59,10 @@ struct MergePlan {
 // What MergedSource does, and all its checks; see there.
 MergePlan PlanMerge(const TensorSource& base, const BaseNames& names,
                     std::span<const WeightedAdapter> adapters);
+
+// The steps of a tensor that no step changes otherwise than by adding a low-rank product; none
+// where one does.
+std::vector<const LowRankDelta*> LowRankSteps(const MergedTensor& tensor);
 
 // Rows of a merged tensor before any step, out[count, cols].
 void ReadOrigin(const TensorSource& base, const MergedTensor& tensor, int64_t first, int64_t count,

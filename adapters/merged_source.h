@@ -20,6 +20,7 @@ class MergedSource : public TensorSource {
   MergedSource(std::shared_ptr<const TensorSource> base, const BaseNames& names,
                std::span<const WeightedAdapter> adapters);
 
+  const MergePlan& plan() const { return plan_; }
   const MergeReport& report() const { return plan_.report; }
   bool Changes(size_t index) const { return !plan_.tensors[index].steps.empty(); }
 

@@ -4,8 +4,11 @@
 #include <cmath>
 #include <filesystem>
 
+#include "adapters/gguf_adapter.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "cli/base_keys.h"
+#include "cli/command.h"
 #include "convert/checkpoint.h"
 
 namespace quern::cli {
@@ -13,7 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 struct NamedAdapter {
-  fs::path folder;
+  fs::path path;
   double weight = 1;
 };
 
@@ -30,7 +33,9 @@ NamedAdapter ParseName(const std::string& text) {
   return {text.substr(0, colon), weight};
 }
 
-std::shared_ptr<const LoraAdapter> OpenAdapter(const fs::path& folder) {
+}  // namespace
+
+std::shared_ptr<const LoraAdapter> OpenPeftAdapter(const fs::path& folder) {
   const fs::path config = folder / "adapter_config.json";
   if (!fs::exists(config)) {
     Fail(ErrorKind::kBadInput, "{}: is no PEFT adapter, it has no adapter_config.json",
@@ -45,13 +50,16 @@ std::shared_ptr<const LoraAdapter> OpenAdapter(const fs::path& folder) {
        folder.string());
 }
 
-}  // namespace
-
-std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts) {
+std::vector<WeightedAdapter> OpenAdapters(std::span<const std::string> texts,
+                                          const fs::path& base) {
   std::vector<WeightedAdapter> adapters;
   for (const std::string& text : texts) {
     const NamedAdapter named = ParseName(text);
-    adapters.push_back({.adapter = OpenAdapter(named.folder), .weight = named.weight});
+    adapters.push_back({.adapter = fs::is_regular_file(named.path)
+                                       ? OpenGgufAdapter(GgufModel::Open(named.path),
+                                                         BaseKeys(base, *MakeProgress(true)))
+                                       : OpenPeftAdapter(named.path),
+                        .weight = named.weight});
   }
   return adapters;
 }

@@ -93,7 +93,7 @@ std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> c
                                            const Options& options, HfModel& model,
                                            Progress& progress) {
   if (options.adapters.empty()) return checkpoint;
-  const auto adapters = OpenAdapters(options.adapters);
+  const auto adapters = OpenAdapters(options.adapters, options.folder);
   const BaseNames names = HfBaseNames(*checkpoint);
   auto merged = std::make_shared<MergedSource>(std::move(checkpoint), names, adapters);
   const MergeReport& report = merged->report();

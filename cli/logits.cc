@@ -8,7 +8,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
-#include "model/runner.h"
+#include "cli/run_time_lora.h"
 
 namespace quern::cli {
 namespace {
@@ -18,12 +18,13 @@ struct Options {
   std::vector<TokenId> tokens;
   int64_t top = 8;
   int threads = 0;
+  std::vector<std::string> adapters;
   bool json = false;
 };
 
 int Run(const Options& options) {
   const ThreadLimit limit(options.threads);
-  const auto runner = Runner::Open(options.model);
+  const auto runner = OpenRunner(options.model, options.adapters);
   const std::vector<float> logits = runner->LogitsAfter(options.tokens);
   std::vector<size_t> order(logits.size());
   std::iota(order.begin(), order.end(), size_t{0});
@@ -50,6 +51,7 @@ int Run(const Options& options) {
 std::function<int()> DefineLogits(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
+  AddLora(app, options->adapters);
   app.add_option("--tokens", options->tokens, "Token ids, with commas between them")
       ->delimiter(',')
       ->required();

@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/file_type_source.h"
+#include "cli/grown_vocabulary.h"
 #include "cli/hf_files.h"
 #include "cli/size_text.h"
 #include "cli/verify_output.h"
@@ -78,7 +79,7 @@ void RefuseInputAsOutput(const Options& options) {
 // The adapters that are merged: those of the command line, or what --combine makes of them.
 std::vector<WeightedAdapter> AdaptersFor(const TensorSource& base, const BaseNames& names,
                                          const Options& options) {
-  auto adapters = OpenAdapters(options.adapters);
+  auto adapters = OpenAdapters(options.adapters, options.base);
   if (options.combination.empty()) return adapters;
   CombineOptions combine = options.combine;
   const auto combination = CombinationFromName(options.combination);
@@ -170,26 +171,6 @@ bool IsQuantizedModel(const TensorSource& model) {
     if (IsQuantized(tensor.type)) return true;
   }
   return false;
-}
-
-// The keys of a GGUF base whose vocabulary an adapter has made longer.
-void GrowVocabulary(const MergeReport& report, Metadata& metadata, Progress& progress) {
-  const fs::path folder = TokenizerFolder(report);
-  if (folder.empty()) {
-    Fail(ErrorKind::kBadInput,
-         "{}: makes the vocabulary longer, and there is no tokenizer beside it that names the new "
-         "tokens",
-         report.vocab_adapter);
-  }
-  ModelNameParts name;
-  const Metadata keys = HfModel::Open(folder, {.overrides = {}, .pre = {}}, progress)
-                            .WithVocabulary({}, report.vocab, progress)
-                            .Keys(0, 0, progress, name);
-  for (const auto& [key, value] : keys.entries()) {
-    if (key.starts_with("tokenizer.")) metadata.Set(key, value);
-  }
-  const std::string size = metadata.NeedText(keys::kArchitecture) + ".vocab_size";
-  if (metadata.Has(size)) metadata.Set(size, static_cast<uint32_t>(report.vocab));
 }
 
 MergeReport MergeGguf(const Options& options, Progress& progress) {

@@ -13,8 +13,8 @@
 #include "cli/commands.h"
 #include "cli/kl_divergence.h"
 #include "cli/model_options.h"
+#include "cli/run_time_lora.h"
 #include "cli/say.h"
-#include "model/runner.h"
 
 namespace quern::cli {
 namespace {
@@ -23,11 +23,15 @@ struct Options {
   std::string model, text, logits;
   ScoringOptions method;
   int threads = 0;
+  std::vector<std::string> adapters;
   bool json = false, force = false, compare = false;
 };
 
 int Run(const Options& options) {
   if (options.compare) {
+    if (!options.adapters.empty()) {
+      Fail(ErrorKind::kUsage, "--kl-divergence compares models without --lora");
+    }
     if (options.logits.empty()) {
       Fail(ErrorKind::kUsage, "--kl-divergence needs the file of --kl-divergence-base");
     }
@@ -36,7 +40,7 @@ int Run(const Options& options) {
   }
   if (options.text.empty()) Fail(ErrorKind::kUsage, "a text is missing (-f)");
   const ThreadLimit limit(options.threads);
-  const auto runner = Runner::Open(options.model);
+  const auto runner = OpenRunner(options.model, options.adapters);
   const Tokenizer& tokenizer = runner->tokenizer();
   const auto tokens = tokenizer.Encode(ReadFile(options.text), true, false);
   std::optional<LogitsFileWriter> save;
@@ -72,6 +76,7 @@ int Run(const Options& options) {
 std::function<int()> DefinePerplexity(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
+  AddLora(app, options->adapters);
   app.add_option("-f,--file", options->text, "The text, UTF-8");
   AddScoring(app, options->method);
   app.add_option("--save-all-logits,--kl-divergence-base", options->logits,

@@ -10,8 +10,8 @@
 #include "base/parallel.h"
 #include "cli/commands.h"
 #include "cli/model_options.h"
+#include "cli/run_time_lora.h"
 #include "cli/say.h"
-#include "model/runner.h"
 
 namespace quern::cli {
 namespace {
@@ -20,6 +20,7 @@ struct Options {
   std::string model, prompt, file;
   GenerateOptions generate;
   int64_t seed = -1;
+  std::vector<std::string> adapters;
   int threads = 0;
   bool json = false, no_display_prompt = false, no_conversation = false;
 };
@@ -68,7 +69,7 @@ int Run(Options& options) {
       options.seed < 0 ? std::random_device()() : static_cast<uint32_t>(options.seed);
   options.generate.sampler.seed = seed;
 
-  const auto runner = Runner::Open(options.model);
+  const auto runner = OpenRunner(options.model, options.adapters);
   const Tokenizer& tokenizer = runner->tokenizer();
   const auto prompt = tokenizer.Encode(options.prompt, true, true);
   if (!options.json && !options.no_display_prompt) fmt::print("{}", options.prompt);
@@ -114,6 +115,7 @@ void AddSampling(CLI::App& app, Options& options) {
 std::function<int()> DefineRun(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
+  AddLora(app, options->adapters);
   app.add_option("-p,--prompt", options->prompt, "The text to continue");
   app.add_option("-f,--file", options->file, "A file with the text to continue");
   app.add_option("-n,--predict", options->generate.max_tokens,

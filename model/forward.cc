@@ -140,6 +140,9 @@ void Forward::Embed(const Batch& batch, float* x) const {
   for (int64_t t = 0; t < batch.count(); ++t) {
     Decode(table.type, table.row(batch.tokens[static_cast<size_t>(t)]), table.cols,
            x + t * table.cols);
+    for (const LowRankTerm& term : weights_.token_embd_terms) {
+      term.AddRow(batch.tokens[static_cast<size_t>(t)], x + t * table.cols);
+    }
   }
 }
 
@@ -203,6 +206,7 @@ void Forward::Apply(std::initializer_list<Output> outputs, const float* x, int64
   }
   MatMul(products, x, tokens);
   for (const auto& [linear, y] : outputs) {
+    for (const LowRankTerm& term : linear->terms) term.AddProduct(x, tokens, y);
     if (!linear->bias.empty()) AddBias(linear->bias.data(), tokens, linear->weight.rows, y);
   }
 }

@@ -14,12 +14,18 @@ double SecondsSince(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 std::unique_ptr<Runner> Runner::Open(const std::filesystem::path& path) {
-  return std::unique_ptr<Runner>(new Runner(GgufModel::Open(path)));
+  return Open(GgufModel::Open(path), {});
 }
 
-Runner::Runner(std::shared_ptr<const GgufModel> model)
+std::unique_ptr<Runner> Runner::Open(std::shared_ptr<const GgufModel> model,
+                                     Adaptation adaptation) {
+  return std::unique_ptr<Runner>(new Runner(std::move(model), std::move(adaptation)));
+}
+
+Runner::Runner(std::shared_ptr<const GgufModel> model, Adaptation adaptation)
     : model_(std::move(model)),
-      weights_(Weights::Load(model_)),
+      keys_(std::move(adaptation.keys)),
+      weights_(Weights::Load(model_, std::move(adaptation))),
       forward_(std::make_unique<Forward>(*weights_)) {}
 
 const Tokenizer& Runner::tokenizer() {

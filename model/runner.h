@@ -4,10 +4,12 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "model/adaptation.h"
 #include "model/forward.h"
 #include "model/sampler.h"
 #include "model/tokenizer/tokenizer.h"
@@ -38,8 +40,11 @@ class Runner {
  public:
   // Errors as of GgufModel::Open and Weights::Load.
   static std::unique_ptr<Runner> Open(const std::filesystem::path& path);
+  // The model as an adaptation of it.
+  static std::unique_ptr<Runner> Open(std::shared_ptr<const GgufModel> model,
+                                      Adaptation adaptation);
 
-  const Metadata& metadata() const { return model_->metadata(); }
+  const Metadata& metadata() const { return keys_ ? *keys_ : model_->metadata(); }
   const Weights& weights() const { return *weights_; }
   Forward& forward() { return *forward_; }
   // Made at the first call, since tokens can be run without it. Error kBadInput where it has more
@@ -55,9 +60,10 @@ class Runner {
                      const std::function<bool(TokenId)>& on_token = {});
 
  private:
-  explicit Runner(std::shared_ptr<const GgufModel> model);
+  Runner(std::shared_ptr<const GgufModel> model, Adaptation adaptation);
 
   std::shared_ptr<const GgufModel> model_;
+  std::optional<Metadata> keys_;  // instead of the file's
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<Forward> forward_;
   std::unique_ptr<Tokenizer> tokenizer_;

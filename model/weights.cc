@@ -1,6 +1,9 @@
 #include "model/weights.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/parallel.h"
 #include "kernels/codec.h"
 
 namespace quern {
@@ -95,16 +98,32 @@ std::vector<float>* VectorOf(Weights& weights, LayerWeights* layer, Role role) {
   }
 }
 
+std::vector<float> Floats(const TensorInfo& tensor, const std::byte* bytes) {
+  std::vector<float> values(static_cast<size_t>(tensor.elements()));
+  Decode(tensor.type, bytes, tensor.elements(), values.data());
+  return values;
+}
+
 }  // namespace
 
-std::unique_ptr<Weights> Weights::Load(const std::shared_ptr<const GgufModel>& model) {
+std::unique_ptr<Weights> Weights::Load(const std::shared_ptr<const GgufModel>& model,
+                                       Adaptation adaptation) {
   std::unique_ptr<Weights> weights(new Weights(model));
-  for (size_t i = 0; i < model->tensors().size(); ++i) weights->Place(i);
+  const TensorSource* others = adaptation.tensors.get();
+  for (size_t i = 0; i < model->tensors().size(); ++i) {
+    const TensorInfo& tensor = model->tensors()[i];
+    if (others && others->Find(tensor.name)) continue;
+    weights->Place(tensor, weights->BytesOf(i));
+  }
+  for (size_t i = 0; others && i < others->tensors().size(); ++i) {
+    weights->Place(others->tensors()[i], weights->ReadOwn(*others, i));
+  }
   weights->CheckComplete();
   if (!weights->output.weight.data) {
     weights->output.name = "token_embd.weight";
     weights->output.weight = weights->token_embd;
   }
+  for (LowRankTerm& term : adaptation.terms) weights->PlaceTerm(std::move(term));
   return weights;
 }
 
@@ -118,8 +137,7 @@ Weights::Weights(const std::shared_ptr<const GgufModel>& model)
   layers.resize(static_cast<size_t>(hyper_.layers));
 }
 
-void Weights::Place(size_t index) {
-  const TensorInfo& tensor = model_->tensors()[index];
+void Weights::Place(const TensorInfo& tensor, const std::byte* bytes) {
   const auto place = PlaceOfGguf(*hyper_.arch, tensor.name);
   if (!place) {
     Fail(ErrorKind::kUnsupported, "{}: tensor '{}' has no place in the architecture '{}'", name(),
@@ -141,21 +159,38 @@ void Weights::Place(size_t index) {
   }
   LayerWeights* layer = place->layer >= 0 ? &layers[static_cast<size_t>(place->layer)] : nullptr;
   if (std::vector<float>* vector = VectorOf(*this, layer, role)) {
-    *vector = FloatsOf(index);
+    *vector = Floats(tensor, bytes);
     return;
   }
   Linear* linear = LinearOf(*this, layer, role);
   if (place->is_bias) {
-    linear->bias = FloatsOf(index);
+    linear->bias = Floats(tensor, bytes);
     return;
   }
-  const Matrix matrix{tensor.type, BytesOf(index), tensor.rows(), tensor.cols()};
+  const Matrix matrix{tensor.type, bytes, tensor.rows(), tensor.cols()};
   if (role == Role::kTokenEmbd) {
     token_embd = matrix;
   } else {
     linear->name = tensor.name;
     linear->weight = matrix;
   }
+}
+
+void Weights::PlaceTerm(LowRankTerm term) {
+  const auto place = PlaceOfGguf(*hyper_.arch, term.weight);
+  if (!place || place->is_bias || place->layer >= hyper_.layers) {
+    Fail(ErrorKind::kBadInput, "{}: a low-rank term belongs to '{}', which the model has not",
+         name(), term.weight);
+  }
+  LayerWeights* layer = place->layer >= 0 ? &layers[static_cast<size_t>(place->layer)] : nullptr;
+  const bool of_embeddings = place->rule->role == Role::kTokenEmbd;
+  Linear* linear = LinearOf(*this, layer, place->rule->role);
+  const Matrix* matrix = of_embeddings ? &token_embd : linear ? &linear->weight : nullptr;
+  if (!matrix || term.rows != matrix->rows || term.cols != matrix->cols) {
+    Fail(ErrorKind::kBadInput, "{}: a low-rank term of '{}' is {} x {}, the tensor {} x {}", name(),
+         term.weight, term.cols, term.rows, matrix ? matrix->cols : 0, matrix ? matrix->rows : 0);
+  }
+  (of_embeddings ? token_embd_terms : linear->terms).push_back(std::move(term));
 }
 
 // Every rule of the table that is not optional has its tensor, in every layer.
@@ -188,8 +223,7 @@ const std::byte* Weights::BytesOf(size_t index) {
   const TensorInfo& tensor = model_->tensors()[index];
   const size_t file = model_->FileOf(index);
   if (model_->header(file).order == ByteOrder::kBig) {
-    swapped_.push_back(model_->ReadAll(index));
-    return swapped_.back().data();
+    return ReadOwn(*model_, index);
   }
   if (!maps_[file]) maps_[file] = std::make_unique<MappedFile>(model_->PathOf(file));
   const auto bytes = maps_[file]->bytes();
@@ -203,12 +237,20 @@ const std::byte* Weights::BytesOf(size_t index) {
   return bytes.data() + offset;
 }
 
-std::vector<float> Weights::FloatsOf(size_t index) {
-  const TensorInfo& tensor = model_->tensors()[index];
-  const auto bytes = model_->ReadAll(index);
-  std::vector<float> values(static_cast<size_t>(tensor.elements()));
-  Decode(tensor.type, bytes.data(), tensor.elements(), values.data());
-  return values;
+// A tensor of an adaptation may be merged as it is read, so all threads read it.
+const std::byte* Weights::ReadOwn(const TensorSource& source, size_t index) {
+  constexpr int64_t kPieceBytes = int64_t{1} << 20;
+  const TensorInfo& tensor = source.tensors()[index];
+  std::vector<std::byte> bytes(static_cast<size_t>(tensor.bytes()));
+  const int64_t row_bytes = tensor.row_bytes();
+  const int64_t grain = std::max<int64_t>(kPieceBytes / std::max<int64_t>(row_bytes, 1), 1);
+  ParallelFor(tensor.rows(), grain, [&](int64_t begin, int64_t end) {
+    source.ReadRows(index, begin, end - begin,
+                    std::span(bytes).subspan(static_cast<size_t>(begin * row_bytes),
+                                             static_cast<size_t>((end - begin) * row_bytes)));
+  });
+  own_.push_back(std::move(bytes));
+  return own_.back().data();
 }
 
 }  // namespace quern

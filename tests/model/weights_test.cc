@@ -149,6 +149,44 @@ TEST_CASE("a model without an output uses its embedding, and biases are added") 
   CHECK(tied != Runner::Open(dir / "bias.gguf")->LogitsAfter(ids));
 }
 
+TEST_CASE("a low-rank term counts as what it adds to its matrix") {
+  const testing::TempDir dir;
+  SmallModel model;
+  model.Make();
+  model.Write(dir / "m.gguf");
+  const auto file = GgufModel::Open(dir / "m.gguf");
+  const std::vector<TokenId> ids = {3, 1, 4, 1, 5};
+  for (const char* name : {"token_embd.weight", "blk.1.ffn_down.weight", "output.weight"}) {
+    CAPTURE(name);
+    SmallModel changed = model;
+    testing::MemoryTensor& matrix = changed.Find(name);
+    LowRankTerm term{.weight = name,
+                     .rows = matrix.shape[1],
+                     .rank = 3,
+                     .cols = matrix.shape[0],
+                     .up = testing::Normal(3 * matrix.shape[1], 7),
+                     .down = testing::Normal(3 * matrix.shape[0], 8)};
+    for (size_t i = 0; i < matrix.values.size(); ++i) {
+      const auto row = i / static_cast<size_t>(term.cols), col = i % static_cast<size_t>(term.cols);
+      for (size_t k = 0; k < 3; ++k) {
+        matrix.values[i] += term.up[k * static_cast<size_t>(term.rows) + row] *
+                            term.down[k * static_cast<size_t>(term.cols) + col];
+      }
+    }
+    changed.Write(dir / "changed.gguf");
+    const auto wanted = Runner::Open(dir / "changed.gguf")->LogitsAfter(ids);
+    Adaptation adaptation;
+    adaptation.terms.push_back(term);
+    const auto got = Runner::Open(file, std::move(adaptation))->LogitsAfter(ids);
+    testing::CheckNear(got, std::vector<double>(wanted.begin(), wanted.end()), 1e-4);
+
+    term.cols += 1;
+    Adaptation wrong;
+    wrong.terms.push_back(term);
+    CHECK_THROWS_AS(Runner::Open(file, std::move(wrong)), Error);
+  }
+}
+
 TEST_CASE("NaN weights run to their end, and sampling from them is an error") {
   const testing::TempDir dir;
   SmallModel model;

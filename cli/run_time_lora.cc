@@ -1,0 +1,40 @@
+#include "cli/run_time_lora.h"
+
+#include <CLI/CLI.hpp>
+
+#include "adapters/run_time.h"
+#include "cli/adapter_list.h"
+#include "cli/command.h"
+#include "cli/grown_vocabulary.h"
+#include "cli/say.h"
+
+namespace quern::cli {
+
+void AddLora(CLI::App& app, std::vector<std::string>& adapters) {
+  app.add_option("--lora", adapters,
+                 "An adapter to apply: a PEFT folder or a GGUF file, with :SCALE behind it if not "
+                 "all of it is wanted; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("ADAPTER[:SCALE]");
+  app.add_option("--lora-scaled", adapters, "Adapters with scales; may be repeated")
+      ->allow_extra_args(false)
+      ->delimiter(',')
+      ->type_name("ADAPTER:SCALE,...");
+}
+
+std::unique_ptr<Runner> OpenRunner(const std::string& model,
+                                   const std::vector<std::string>& adapters) {
+  if (adapters.empty()) return Runner::Open(model);
+  std::shared_ptr<const GgufModel> base = GgufModel::Open(model);
+  const auto merged = std::make_shared<MergedSource>(base, GgufBaseNames(*base, base->metadata()),
+                                                     OpenAdapters(adapters, model));
+  Adaptation adaptation = AdaptAtRunTime(merged);
+  for (const std::string& note : merged->report().notes) Say("note: {}\n", note);
+  if (merged->report().vocab > 0 && !TokenizerFolder(merged->report()).empty()) {
+    adaptation.keys = base->metadata();
+    GrowVocabulary(merged->report(), *adaptation.keys, *MakeProgress(/*quiet=*/true));
+  }
+  return Runner::Open(std::move(base), std::move(adaptation));
+}
+
+}  // namespace quern::cli

@@ -1,0 +1,141 @@
+// Adapters applied while a model runs: the logits that PEFT gives, without a file written.
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "tests/support/paths.h"
+#include "tests/support/process.h"
+
+namespace quern {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::Quern;
+
+std::string Joined(const nlohmann::json& ids) {
+  std::string text;
+  for (const auto& id : ids) text += (text.empty() ? "" : ",") + std::to_string(id.get<int>());
+  return text;
+}
+
+void Convert(const fs::path& folder, const std::string& type, const std::string& out) {
+  REQUIRE(Quern({"convert", folder.string(), "--outtype", type, "--outfile", out}).exit_code == 0);
+}
+
+// The logits of all tokens that are among the best `count`, by token.
+std::map<int, double> Logits(std::vector<std::string> arguments, const std::string& count) {
+  arguments.insert(arguments.begin(), "logits");
+  for (const char* more : {"--top", count.c_str(), "--json"}) arguments.emplace_back(more);
+  const auto result = Quern(arguments);
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  std::map<int, double> logits;
+  const auto answer = nlohmann::json::parse(result.out);
+  for (const auto& entry : answer["top"]) {
+    logits[entry["id"].get<int>()] = entry["logit"].get<double>();
+  }
+  return logits;
+}
+
+double Distance(const std::map<int, double>& one, const std::map<int, double>& other) {
+  REQUIRE(one.size() == other.size());
+  double worst = 0;
+  for (const auto& [id, logit] : one) {
+    REQUIRE(other.contains(id));
+    worst = std::max(worst, std::fabs(logit - other.at(id)));
+  }
+  return worst;
+}
+
+TEST_CASE("adapters at run time give the logits of PEFT") {
+  QUERN_NEEDS_SHARED(index, "models/adapters/index.json");
+  const auto entries = nlohmann::json::parse(testing::ReadText(index));
+  int checked = 0;
+  for (const auto& [name, entry] : entries.items()) {
+    const auto& golden = entry.contains("same_as") ? entries[std::string(entry["same_as"])] : entry;
+    if (!golden.contains("logits")) continue;
+    INFO(name);
+    const auto base = testing::Shared("models/" + entry["base"].get<std::string>());
+    const auto adapter = testing::Shared("models/adapters/" + name);
+    if (base.empty() || adapter.empty()) {
+      testing::SaySkipped(name);
+      continue;
+    }
+    testing::TempDir dir;
+    const auto f32 = (dir / "base.gguf").string();
+    Convert(base, "f32", f32);
+    std::map<int, double> wanted;
+    for (const auto& [id, logit] : golden["logits"]["top"].items()) {
+      wanted[logit[0].get<int>()] = logit[1].get<double>();
+    }
+    const auto logits = Logits(
+        {"-m", f32, "--lora", adapter.string(), "--tokens", Joined(golden["logits"]["ids"])}, "8");
+    CHECK(Distance(logits, wanted) < 2e-4);
+    ++checked;
+  }
+  CHECK(checked > 0);
+}
+
+TEST_CASE("several adapters add up, each with its scale") {
+  QUERN_NEEDS_SHARED(base, "models/tiny-llama");
+  QUERN_NEEDS_SHARED(modern, "models/adapters/modern");
+  QUERN_NEEDS_SHARED(shout, "models/adapters/shout");
+  testing::TempDir dir;
+  const auto f32 = (dir / "base.gguf").string(), merged = (dir / "merged.gguf").string();
+  Convert(base, "f32", f32);
+  const std::string half = shout.string() + ":-0.5";
+  REQUIRE(Quern({"merge-lora", f32, modern.string(), half, merged}).exit_code == 0);
+  const auto wanted = Logits({"-m", merged, "--tokens", "1,681,262"}, "4096");
+  const auto plain = Logits({"-m", f32, "--tokens", "1,681,262"}, "4096");
+  const auto repeated = Logits(
+      {"-m", f32, "--lora", modern.string(), "--lora", half, "--tokens", "1,681,262"}, "4096");
+  const auto listed =
+      Logits({"-m", f32, "--lora-scaled", modern.string() + ":1," + half, "--tokens", "1,681,262"},
+             "4096");
+  CHECK(Distance(repeated, wanted) < 1e-4);
+  CHECK(listed == repeated);
+  CHECK(Distance(plain, wanted) > 0.1);
+}
+
+TEST_CASE("a quantized base keeps its weights beside the adapter") {
+  QUERN_NEEDS_SHARED(base, "models/tiny-llama");
+  QUERN_NEEDS_SHARED(modern, "models/adapters/modern");
+  testing::TempDir dir;
+  const auto q8 = (dir / "q8.gguf").string(), merged = (dir / "merged.gguf").string();
+  Convert(base, "q8_0", q8);
+  // What the base's weights decode to, and the adapter, merged in float32.
+  REQUIRE(Quern({"merge-lora", q8, modern.string(), merged, "--outtype", "f32"}).exit_code == 0);
+  const auto wanted = Logits({"-m", merged, "--tokens", "1,681,262"}, "4096");
+  const auto at_run_time =
+      Logits({"-m", q8, "--lora", modern.string(), "--tokens", "1,681,262"}, "4096");
+  const auto plain = Logits({"-m", q8, "--tokens", "1,681,262"}, "4096");
+  // The activations may be rounded to 8 bits where they meet the quantized weights.
+  CHECK(Distance(at_run_time, wanted) < 0.15);
+  CHECK(Distance(plain, wanted) > 1);
+}
+
+TEST_CASE("an adapter that does not belong to the base is refused at run time") {
+  QUERN_NEEDS_SHARED(base, "models/tiny-llama");
+  QUERN_NEEDS_SHARED(index, "models/adapters/index.json");
+  testing::TempDir dir;
+  const auto f32 = (dir / "base.gguf").string();
+  Convert(base, "f32", f32);
+  const auto entries = nlohmann::json::parse(testing::ReadText(index));
+  for (const auto& [name, entry] : entries.items()) {
+    if (!entry.contains("refused")) continue;
+    const auto adapter = testing::Shared("models/adapters/" + name);
+    if (adapter.empty()) continue;
+    CAPTURE(name);
+    const auto result =
+        Quern({"logits", "-m", f32, "--lora", adapter.string(), "--tokens", "1,681,262"});
+    CHECK(result.exit_code >= 3);
+    CHECK(result.exit_code <= 6);
+    CHECK(result.out.empty());
+  }
+  CHECK(Quern({"logits", "-m", f32, "--lora", f32, "--tokens", "1"}).exit_code == 3);
+}
+
+}  // namespace
+}  // namespace quern
