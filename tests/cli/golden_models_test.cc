@@ -115,8 +115,9 @@ TEST_CASE("perplexities of tiny-llama are llama-perplexity's") {
   const testing::TempDir dir;
   const std::pair<const char*, double> cases[] = {
       {"F32", 0.001}, {"BF16", 0.001}, {"Q4_K_M", 0.005}, {"Q8_0", 0.005}};
-  for (const auto& [type, tolerance] : cases) {
-    CAPTURE(type);
+  for (const auto& wanted : cases) {
+    const auto& [type, tolerance] = wanted;
+    CAPTURE(wanted.first);
     const auto file = dir / (std::string(type) + ".gguf");
     Convert(model, file, type);
     const auto result =

@@ -23,7 +23,9 @@ TEST_CASE("merged models give the logits of their adapters") {
   QUERN_NEEDS_SHARED(index, "models/adapters/index.json");
   const auto entries = nlohmann::json::parse(testing::ReadText(index));
   int checked = 0;
-  for (const auto& [name, entry] : entries.items()) {
+  for (const auto& item : entries.items()) {
+    const auto& name = item.key();
+    const auto& entry = item.value();
     if (!entry.contains("logits")) continue;
     INFO(name);
     const auto base = testing::Shared("models/" + entry["base"].get<std::string>());

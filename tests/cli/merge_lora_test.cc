@@ -69,8 +69,9 @@ TEST_CASE("a bad adapter gives an error and leaves nothing") {
       {"bad/unknown-module", 3},  {"bad/not-targeted", 3},
       {"bad/zero-rank-scale", 3}, {"bad/not-lora", 4},
   };
-  for (const auto& [name, code] : kBad) {
-    CAPTURE(name);
+  for (const auto& bad : kBad) {
+    const auto& [name, code] = bad;
+    CAPTURE(bad.first);
     testing::TempDir dir;
     const auto result =
         Quern({"merge-lora", base.string(), Adapter(name), (dir / "merged").string(), "--quiet"});
@@ -154,9 +155,10 @@ TEST_CASE("merging then converting equals converting then merging, and the merge
         CHECK(tensor.shape == other->tensors()[*index].shape);
         CHECK(one->ReadAll(t) == other->ReadAll(*index));
       }
-      for (const auto& [key, value] : one->metadata().entries()) {
+      for (const auto& entry : one->metadata().entries()) {
+        const auto& [key, value] = entry;
         if (!key.starts_with("tokenizer.ggml.tok") && !key.ends_with(".vocab_size")) continue;
-        CAPTURE(key);
+        CAPTURE(entry.first);
         REQUIRE(other->metadata().Has(key));
         CHECK(*other->metadata().Find(key) == value);
       }

@@ -79,15 +79,16 @@ std::string LineOf(const TensorSource& source, size_t index) {
 TEST_CASE("tensors of every family equal the reference's, for every outtype") {
   QUERN_NEEDS_SHARED(csv, "goldens/convert.csv");
   int compared = 0;
-  for (const auto& [key, lines] : ReadGoldens(testing::ReadText(csv))) {
-    const auto folder = testing::Shared("models/" + key.first);
+  for (const auto& golden : ReadGoldens(testing::ReadText(csv))) {
+    const auto& [model, outtype] = golden.first;
+    const auto& lines = golden.second;
+    const auto folder = testing::Shared("models/" + model);
     if (folder.empty()) {
-      testing::SaySkipped(key.first + " is not there");
+      testing::SaySkipped(model + " is not there");
       continue;
     }
-    CAPTURE(key.first);
-    CAPTURE(key.second);
-    const Converted converted = Convert(folder, key.second);
+    INFO(golden.first.first, " as ", golden.first.second);
+    const Converted converted = Convert(folder, outtype);
     REQUIRE(converted.tensors->tensors().size() == lines.size());
     for (size_t i = 0; i < lines.size(); ++i) {
       CHECK(converted.tensors->tensors()[i].name == lines[i].first);
@@ -139,11 +140,11 @@ TEST_CASE("keys of every family equal the reference's, in its order") {
     for (const auto& [key, value] : goldens.at(model).items()) wanted.push_back(key);
     for (const auto& [key, value] : keys.entries()) got.push_back(key);
     CHECK(got == wanted);
-    for (const auto& [key, value] : goldens.at(model).items()) {
-      CAPTURE(key);
-      const Value* ours = keys.Find(key);
+    for (const auto& wanted_key : goldens.at(model).items()) {
+      CAPTURE(wanted_key.key());
+      const Value* ours = keys.Find(wanted_key.key());
       REQUIRE(ours);
-      CHECK(GoldenOf(*ours) == json::parse(value.dump()));
+      CHECK(GoldenOf(*ours) == json::parse(wanted_key.value().dump()));
     }
     ++compared;
   }

@@ -7,10 +7,10 @@
 #include "tests/fuzz/folder.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const auto path = quern::fuzz::Put("tokenizer.json", data, size);
+  quern::fuzz::Put("tokenizer.json", data, size);
   quern::NoProgress progress;
   try {
-    const quern::TokenizerFiles files(path);
+    const quern::TokenizerFiles files(quern::fuzz::Folder());
     const auto vocabulary = quern::TokenizerJsonVocabulary(files, {}, progress);
     quern::Metadata keys("fuzz");
     quern::SetVocabularyKeys(vocabulary, keys);
