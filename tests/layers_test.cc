@@ -23,6 +23,7 @@ const std::map<std::string, std::set<std::string>> kMayInclude = {
     {"model", {"base", "gguf", "kernels", "model"}},
     {"convert", {"base", "gguf", "kernels", "model", "convert"}},
     {"quant", {"base", "gguf", "kernels", "model", "quant"}},
+    {"exports", {"base", "gguf", "kernels", "model", "exports"}},
     {"adapters", {"base", "gguf", "kernels", "model", "adapters"}},
 };
 

@@ -90,7 +90,7 @@ std::string ChatTemplate::Render(const nlohmann::ordered_json& values,
   try {
     const Value given = FromJson(heap, values, 0);
     if (!given.Is(Kind::kDict)) jinja::Refuse("the template's variables are no object");
-    return machine.Run(given.dict(), jinja::MakeGlobals(machine, options.now));
+    return machine.Run(given.dict(), jinja::MakeGlobals(machine, options));
   } catch (const jinja::Refusal& refusal) {
     Fail(ErrorKind::kBadInput, "{}: chat template, line {}: {}", parsed_->name, machine.line(),
          refusal.what());

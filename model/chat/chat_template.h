@@ -12,6 +12,8 @@ namespace quern {
 struct ChatTemplateOptions {
   // What strftime_now returns; without it, the time, as the template formats it.
   std::optional<std::string> now;
+  // Without `now`: the time that strftime_now formats, in seconds since 1970; without it, this one.
+  std::optional<int64_t> clock;
   // A template is hostile input: how much it may make in all, and how many steps it may take.
   int64_t max_bytes = int64_t{1} << 28;
   int64_t max_steps = 10'000'000;

@@ -89,12 +89,12 @@ Value Joiner(Heap& heap, const Args& args) {
   });
 }
 
-Value Now(Heap& heap, const std::optional<std::string>& now, const Args& args) {
+Value Now(Heap& heap, const ChatTemplateOptions& options, const Args& args) {
   const Bound bound("strftime_now", args, {"format"}, 1);
-  if (now) return heap.Str(*now);
+  if (options.now) return heap.Str(*options.now);
   const std::string& format = bound.Text(0);
   if (format.size() > 1000) Refuse("strftime_now: the format is too long");
-  const std::time_t time = std::time(nullptr);
+  const std::time_t time = options.clock.value_or(std::time(nullptr));
   std::tm local = {};
   localtime_r(&time, &local);
   // A letter more, since the result of an empty format could not be told from a failure.
@@ -111,7 +111,7 @@ Value Now(Heap& heap, const std::optional<std::string>& now, const Args& args) {
 
 }  // namespace
 
-Dict& MakeGlobals(Machine& machine, const std::optional<std::string>& now) {
+Dict& MakeGlobals(Machine& machine, const ChatTemplateOptions& options) {
   Heap& heap = machine.heap();
   Dict& globals = *heap.New<Dict>();
   const auto add = [&](const char* name, NativeFunction function) {
@@ -127,7 +127,7 @@ Dict& MakeGlobals(Machine& machine, const std::optional<std::string>& now) {
     const Bound bound("raise_exception", args, {"message"}, 1);
     Refuse("{}", StrOf(heap, bound.At(0)));
   });
-  add("strftime_now", [&heap, now](const Args& args) { return Now(heap, now, args); });
+  add("strftime_now", [&heap, options](const Args& args) { return Now(heap, options, args); });
   return globals;
 }
 
