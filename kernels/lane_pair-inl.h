@@ -95,6 +95,9 @@ struct PairLane {
   static HWY_INLINE I Shr(I x) {
     return {T::template Shr<kBits>(x.a), T::template Shr<kBits>(x.b)};
   }
+  static HWY_INLINE F Lookup(const float* table, I index) {
+    return {T::Lookup(table, index.a), T::Lookup(table, index.b)};
+  }
   static HWY_INLINE F Lookup16(const float* table, I index) {
     return {T::Lookup16(table, index.a), T::Lookup16(table, index.b)};
   }

@@ -150,9 +150,10 @@ class AffineSuperBlock {
     const F d = FromHalf<L>(d_) * L::ToFloat(packed_.Scale(j));
     const F dmin = FromHalf<L>(dmin_) * L::ToFloat(packed_.Min(j));
     const auto stays = d == L::Set(0);
-    for (int i = 32 * j; i < 32 * j + 32; ++i) {
-      levels_.Set(i, Clamp<L>(NearestInt<L>((tile_.x[i] + dmin) / d), 0, kTop));
-    }
+    const In<L> x = tile_.x.From(32 * j);
+    QuotientLevels<L, 32>(
+        d, 0, kTop, [&](int i) HWY_ATTR { return x[i] + dmin; },
+        [&](int i, I level) HWY_ATTR { levels_.Set(32 * j + i, level); });
     if (!L::Any(stays)) return;
     for (int i = 32 * j; i < 32 * j + 32; ++i) {
       const I found = AffineLevel<L, kTop>(fits_.inverse[j], fits_.base[j], tile_.x[i]);

@@ -122,9 +122,10 @@ struct Q2_K {
       const F d = super_d * L::ToFloat(packed_[j] & L::SetI(15));
       const F dmin = super_dmin * L::ToFloat(L::template Shr<4>(packed_[j]));
       const auto stays = d == L::Set(0);
-      for (int i = 16 * j; i < 16 * j + 16; ++i) {
-        levels_.Set(i, Clamp<L>(NearestInt<L>((tile_.x[i] + dmin) / d), 0, 3));
-      }
+      const In<L> x = tile_.x.From(16 * j);
+      QuotientLevels<L, 16>(
+          d, 0, 3, [&](int i) HWY_ATTR { return x[i] + dmin; },
+          [&](int i, I level) HWY_ATTR { levels_.Set(16 * j + i, level); });
       if (!L::Any(stays)) return;
       for (int i = 16 * j; i < 16 * j + 16; ++i) {
         const I found = AffineLevel<L, 3>(inverse_[j], base_[j], tile_.x[i]);

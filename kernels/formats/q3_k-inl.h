@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/k_affine-inl.h"
+#include "kernels/formats/q3_k_plain-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -74,10 +75,10 @@ struct Q3_K {
    private:
     F FitPlain(Ints<L, 16>& rounded) {
       Floats<L, 16> scale;
+      PlainFit<L>(tile_.x, levels_, scale).Run();
       F max = L::Set(0), magnitude = L::Set(0);
       for (int j = 0; j < 16; ++j) {
-        const F s = RefineSubBlock(16 * j);
-        scale.Set(j, s);
+        const F s = scale[j];
         max = L::Select(L::Abs(s) > magnitude, s, max);
         magnitude = L::Max(L::Abs(s), magnitude);
       }
@@ -88,52 +89,6 @@ struct Q3_K {
         rounded.Set(j, L::Select(none, L::SetI(0), level));
       }
       return L::Select(none, L::Set(0), L::Set(1) / inverse);
-    }
-
-    // Levels by rounding, then up to five rounds in which each weight may move to the level that
-    // its neighbours' scale wants, if the fit gets better by it (facts: make_q3_quants).
-    F RefineSubBlock(int first) {
-      const In<L> x = tile_.x.From(first);
-      const Extreme<L> extreme = FindExtreme<L, 16>(x);
-      const auto zero = extreme.magnitude < L::Set(kZeroGroup);
-      const F inverse = L::Set(-4) / extreme.value;
-      Floats<L, 16> level, wx;
-      F sum_lx = L::Set(0), sum_l2 = L::Set(0);
-      for (int i = 0; i < 16; ++i) {
-        const F w = x[i] * x[i];
-        const F l = SmallLevel<L>(inverse * x[i], -4, 3);
-        wx.Set(i, w * x[i]);
-        level.Set(i, l);
-        sum_lx = sum_lx + wx[i] * l;
-        sum_l2 = sum_l2 + (w * l) * l;
-      }
-      for (int round = 0; round < 5; ++round) {
-        bool changed = false;
-        for (int i = 0; i < 16; ++i) {
-          const F w = x[i] * x[i];
-          const F old = level[i];
-          F slx = sum_lx - wx[i] * old;
-          F sl2 = sum_l2 - (w * old) * old;
-          const auto defined = slx > L::Set(0);
-          const F l = Level<L>((x[i] * sl2) / slx, -4, 3);
-          slx = slx + wx[i] * l;
-          sl2 = sl2 + (w * l) * l;
-          const auto better =
-              L::And(L::And(defined, L::Not(l == old)),
-                     L::And(sl2 > L::Set(0), (slx * slx) * sum_l2 > (sum_lx * sum_lx) * sl2));
-          level.Set(i, L::Select(better, l, old));
-          sum_lx = L::Select(better, slx, sum_lx);
-          sum_l2 = L::Select(better, sl2, sum_l2);
-          changed |= L::Any(better);
-        }
-        if (!changed) break;
-      }
-      for (int i = 0; i < 16; ++i) {
-        const I shifted = L::ToInt(level[i]) + L::SetI(4);
-        levels_.Set(first + i, L::Select(zero, L::SetI(0), shifted));
-      }
-      const auto some = L::And(sum_l2 > L::Set(0), L::Not(zero));
-      return L::Select(some, sum_lx / sum_l2, L::Set(0));
     }
 
     F FitWeighted(Ints<L, 16>& rounded) {
@@ -172,9 +127,13 @@ struct Q3_K {
     void Requantize(int j, F super_d, I scale) {
       const F d = super_d * L::ToFloat(scale - L::SetI(32));
       const auto stays = d == L::Set(0);
-      for (int i = 16 * j; i < 16 * j + 16; ++i) {
-        const I level = Clamp<L>(NearestInt<L>(tile_.x[i] / d), -4, 3) + L::SetI(4);
-        levels_.Set(i, L::Select(stays, levels_[i], level));
+      const In<L> x = tile_.x.From(16 * j);
+      Ints<L, 16> found;
+      QuotientLevels<L, 16>(
+          d, -4, 3, [&](int i) HWY_ATTR { return x[i]; },
+          [&](int i, I level) HWY_ATTR { found.Set(i, level + L::SetI(4)); });
+      for (int i = 0; i < 16; ++i) {
+        levels_.Set(16 * j + i, L::Select(stays, levels_[16 * j + i], found[i]));
       }
     }
 

@@ -25,12 +25,11 @@ struct Q6_K {
   static void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    Ints<L, 256> levels;
-    Floats<L, 16> scale;
+    SymmetricFit<L> fits[16];
     F max = L::Set(0), magnitude = L::Set(0);
     for (int j = 0; j < 16; ++j) {
-      const F s = FitSubBlock<L>(tile, 16 * j, levels);
-      scale.Set(j, s);
+      fits[j] = FitSubBlock<L>(tile, 16 * j);
+      const F s = fits[j].scale;
       max = L::Select(L::Abs(s) > magnitude, s, max);
       magnitude = L::Max(L::Abs(s), magnitude);
     }
@@ -38,17 +37,13 @@ struct Q6_K {
     const F inverse = L::Set(-128) / max;
     const I half_d = L::Select(zero, L::SetI(0), ToHalf<L>(L::Set(1) / inverse));
     const F super_d = FromHalf<L>(half_d);
+    Ints<L, 256> levels;
     Ints<L, 16> rounded;
     for (int j = 0; j < 16; ++j) {
-      const I level = L::Min(NearestInt<L>(inverse * scale[j]), L::SetI(127));
+      const I level = L::Min(NearestInt<L>(inverse * fits[j].scale), L::SetI(127));
       rounded.Set(j, L::Select(zero, L::SetI(0), level));
-      const F d = super_d * L::ToFloat(rounded[j]);
-      const auto stays = d == L::Set(0);
-      for (int i = 16 * j; i < 16 * j + 16; ++i) {
-        const I fresh = Clamp<L>(NearestInt<L>(tile.x[i] / d), -32, 31) + L::SetI(32);
-        const I chosen = L::Select(stays, levels[i], fresh);
-        levels.Set(i, L::Select(zero, L::SetI(0), chosen));
-      }
+      Requantize<L>(tile.x.From(16 * j), super_d * L::ToFloat(rounded[j]), fits[j], zero, 16 * j,
+                    levels);
     }
     for (int h = 0; h < 2; ++h) {
       PackNibbles<L, 64>(tile.out, 64 * h, levels, 128 * h, 128 * h + 64);
@@ -78,17 +73,31 @@ struct Q6_K {
  private:
   // The weights of the squares are the importance itself, or x^2.
   template <class L>
-  static typename L::F FitSubBlock(const Tile<L>& tile, int first, Ints<L, 256>& levels) {
+  static SymmetricFit<L> FitSubBlock(const Tile<L>& tile, int first) {
     const In<L> x = tile.x.From(first);
     Floats<L, 16> weights;
     for (int i = 0; i < 16; ++i) {
       weights.Set(i, tile.weighted ? tile.importance[first + i] : x[i] * x[i]);
     }
-    const SymmetricFit<L> fit = FitSymmetric<L, 16, 32>(x, weights);
+    return FitSymmetric<L, 16, 32>(x, weights);
+  }
+
+  // The final levels, for the scale as it is stored. Where that came out as 0 the levels of the
+  // search stay; where the super-block is `zero`, they are 0.
+  template <class L>
+  static void Requantize(const In<L>& x, typename L::F d, const SymmetricFit<L>& fit,
+                         typename L::M zero, int first, Ints<L, 256>& levels) {
+    using I = typename L::I;
+    QuotientLevels<L, 16>(
+        d, -32, 31, [&](int i) HWY_ATTR { return x[i]; },
+        [&](int i, I level) HWY_ATTR { levels.Set(first + i, level + L::SetI(32)); });
+    const auto stays = d == L::Set(0);
+    if (!L::Any(stays)) return;
     for (int i = 0; i < 16; ++i) {
-      levels.Set(first + i, SymmetricLevel<L, 32>(fit.inverse, fit.offset, x[i]));
+      const I searched = SymmetricLevel<L, 32>(fit.inverse, fit.offset, x[i]);
+      const I chosen = L::Select(stays, searched, levels[first + i]);
+      levels.Set(first + i, L::Select(zero, L::SetI(0), chosen));
     }
-    return fit.scale;
   }
 
   template <class L>

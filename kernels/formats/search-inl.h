@@ -51,6 +51,33 @@ HWY_INLINE typename L::I SymmetricLevel(typename L::F inverse, typename L::I off
   return Clamp<L>(NearestInt<L>(inverse * x), -kHalf, kHalf - 1) + offset;
 }
 
+// Which ends of the levels, -kHalf and kHalf - 1, the weights may pass with a trial's scale.
+enum class Passed { kNone, kHigh, kBoth };
+
+// The sums of the levels of one trial.
+template <class L>
+struct LevelSums {
+  typename L::F lx, l2;
+};
+
+// Of kTrials trials at once, whose sums wait for nothing but themselves.
+template <class L, int N, int kHalf, Passed kPassed, int kTrials, class X, class W>
+HWY_INLINE void SumLevels(const X& x, const W& w, const Floats<L, N>& wx,
+                          const typename L::F (&inverse)[kTrials], LevelSums<L> (&sums)[kTrials]) {
+  using F = typename L::F;
+  const F magic = L::Set(kRoundingMagic);
+  for (int t = 0; t < kTrials; ++t) sums[t] = {L::Set(0), L::Set(0)};
+  for (int i = 0; i < N; ++i) {
+    for (int t = 0; t < kTrials; ++t) {
+      F l = (inverse[t] * x[i] + magic) - magic;
+      if constexpr (kPassed == Passed::kBoth) l = L::Max(l, L::Set(-kHalf));
+      if constexpr (kPassed != Passed::kNone) l = L::Min(l, L::Set(kHalf - 1));
+      sums[t].lx = sums[t].lx + wx[i] * l;
+      sums[t].l2 = sums[t].l2 + (w[i] * l) * l;
+    }
+  }
+}
+
 // Tries 19 scales round the one that maps the extreme to -kHalf; `w` are the weights of the
 // squares.
 template <class L, int N, int kHalf, class X, class W>
@@ -60,31 +87,37 @@ inline SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
   Floats<L, N> wx;
   for (int i = 0; i < N; ++i) wx.Set(i, w[i] * x[i]);
 
-  const auto sums = [&](F inverse, F& sum_lx, F& sum_l2) HWY_ATTR {
-    sum_lx = L::Set(0);
-    sum_l2 = L::Set(0);
-    for (int i = 0; i < N; ++i) {
-      const F l = SmallLevel<L>(inverse * x[i], -kHalf, kHalf - 1);
-      sum_lx = sum_lx + wx[i] * l;
-      sum_l2 = sum_l2 + (w[i] * l) * l;
-    }
-  };
-
   SymmetricFit<L> fit;
   fit.inverse = L::Set(-kHalf) / extreme.value;
-  F sum_lx, sum_l2;
-  sums(fit.inverse, sum_lx, sum_l2);
-  fit.scale = L::Select(sum_l2 == L::Set(0), L::Set(0), sum_lx / sum_l2);
-  F best = fit.scale * sum_lx;
-  for (int step = -9; step <= 9; ++step) {
-    if (step == 0) continue;
-    const F inverse = L::Set(-(kHalf + 0.1f * static_cast<float>(step))) / extreme.value;
-    sums(inverse, sum_lx, sum_l2);
-    const auto better = L::And(sum_l2 > L::Set(0), sum_lx * sum_lx > best * sum_l2);
-    const F scale = sum_lx / sum_l2;
-    fit.scale = L::Select(better, scale, fit.scale);
-    best = L::Select(better, scale * sum_lx, best);
-    fit.inverse = L::Select(better, inverse, fit.inverse);
+  const F first[1] = {fit.inverse};
+  LevelSums<L> first_sums[1];
+  SumLevels<L, N, kHalf, Passed::kHigh>(x, w, wx, first, first_sums);
+  const auto [lx, l2] = first_sums[0];
+  fit.scale = L::Select(l2 == L::Set(0), L::Set(0), lx / l2);
+  F best = fit.scale * lx;
+  // No magnitude exceeds kHalf + step / 10 before it is rounded.
+  constexpr int kSteps[18] = {-9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+  for (int k = 0; k < 18; k += 2) {
+    F inverse[2];
+    for (int t = 0; t < 2; ++t) {
+      inverse[t] = L::Set(-(kHalf + 0.1f * static_cast<float>(kSteps[k + t]))) / extreme.value;
+    }
+    LevelSums<L> sums[2];
+    if (kSteps[k + 1] < -5) {
+      SumLevels<L, N, kHalf, Passed::kNone>(x, w, wx, inverse, sums);
+    } else if (kSteps[k + 1] < 5) {
+      SumLevels<L, N, kHalf, Passed::kHigh>(x, w, wx, inverse, sums);
+    } else {
+      SumLevels<L, N, kHalf, Passed::kBoth>(x, w, wx, inverse, sums);
+    }
+    for (int t = 0; t < 2; ++t) {
+      const auto [sum_lx, sum_l2] = sums[t];
+      const auto better = L::And(sum_l2 > L::Set(0), sum_lx * sum_lx > best * sum_l2);
+      const F scale = sum_lx / sum_l2;
+      fit.scale = L::Select(better, scale, fit.scale);
+      best = L::Select(better, scale * sum_lx, best);
+      fit.inverse = L::Select(better, inverse[t], fit.inverse);
+    }
   }
   const auto zero = extreme.magnitude < L::Set(kZeroGroup);
   fit.scale = L::Select(zero, L::Set(0), fit.scale);
