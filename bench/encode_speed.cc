@@ -1,5 +1,5 @@
 // encode-speed [--target NAME] [TYPE...]: how many million weights a second each encoder gives on
-// one thread, without and with an importance matrix, from 2^18 normal bf16 weights (sigma 0.02)
+// one thread, without and with an importance matrix, from 2^15 normal bf16 weights (sigma 0.02)
 // that stay in the caches; the best of the runs that fit in half a second. All types on the fastest
 // target by default.
 #include <fmt/format.h>
@@ -18,7 +18,8 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kRows = 64, kCols = 4096;
+// What quantize encodes at a time; a run is shorter than a time slice of a busy machine.
+constexpr int64_t kRows = 8, kCols = 4096;
 
 struct Inputs {
   std::vector<float> weights, importance;

@@ -43,6 +43,8 @@ struct ScalarLane {
   static M Not(M a) { return !a; }
   static bool Any(M mask) { return mask; }
   static bool All(M mask) { return mask; }
+  // A bit per lane, the first lowest.
+  static uint32_t MaskBits(M mask) { return mask; }
 
   static F Abs(F value) { return std::fabs(value); }
   static F Neg(F value) { return -value; }
@@ -74,11 +76,16 @@ struct ScalarLane {
   static F Lookup(const float* table, I index) { return table[index]; }
   // The lane's own element `index` of lane-interleaved memory.
   static F LookupOwn(const float* values, I index) { return values[index]; }
+  // values[lane * stride].
+  static I LookupStrided(const int32_t* values, int) { return *values; }
+  // table[index] by the lowest three bits of the index; the aligned table stands there twice.
+  static F LookupLow(const float* table, I index) { return table[index & 7]; }
   // table[index] of an aligned table of 16.
   static F Lookup16(const float* table, I index) { return table[index]; }
 
   // Neighbours at any address: floats, and 16-bit numbers as unsigned.
   static F LoadNear(const float* p) { return *p; }
+  static I LoadNearI(const int32_t* p) { return *p; }
   static void StoreNear(F value, float* p) { *p = value; }
   static I LoadHalves(const uint16_t* p) { return *p; }
   static void StoreHalves(I value, uint16_t* p) { *p = static_cast<uint16_t>(value); }

@@ -50,6 +50,14 @@ struct VectorLane {
   static HWY_INLINE bool Any(M mask) { return !hn::AllFalse(D(), mask); }
   static HWY_INLINE bool All(M mask) { return hn::AllTrue(D(), mask); }
 
+  static HWY_INLINE uint32_t MaskBits(M mask) {
+    uint8_t bytes[8] = {};
+    hn::StoreMaskBits(D(), mask, bytes);
+    uint32_t bits;
+    std::memcpy(&bits, bytes, sizeof(bits));
+    return bits;
+  }
+
   static HWY_INLINE F Abs(F value) { return hn::Abs(value); }
   static HWY_INLINE F Neg(F value) { return hn::Neg(value); }
   static HWY_INLINE F Sqrt(F value) { return hn::Sqrt(value); }
@@ -90,6 +98,15 @@ struct VectorLane {
   static HWY_INLINE F LookupOwn(const float* values, I index) {
     return Lookup(values, index * SetI(kMax) + hn::Iota(DI(), 0));
   }
+  static HWY_INLINE I LookupStrided(const int32_t* values, int stride) {
+    return Lookup(values, hn::Iota(DI(), 0) * SetI(stride));
+  }
+  static HWY_INLINE F LookupLow(const float* table, I index) {
+    // The instruction looks at the lowest bits alone; Highway's checks in debug builds at all.
+    if constexpr (kMax < 8 || HWY_IS_DEBUG_BUILD) index = index & SetI(7);
+    if constexpr (kMax < 8) return Lookup(table, index);
+    return hn::TableLookupLanes(Load(table), hn::IndicesFromVec(D(), index));
+  }
   static HWY_INLINE F Lookup16(const float* table, I index) {
     if constexpr (kMax == 16) {
       return hn::TableLookupLanes(Load(table), hn::IndicesFromVec(D(), index));
@@ -106,6 +123,7 @@ struct VectorLane {
 
   static HWY_INLINE F LoadNear(const float* p) { return hn::LoadU(D(), p); }
   static HWY_INLINE void StoreNear(F value, float* p) { hn::StoreU(value, D(), p); }
+  static HWY_INLINE I LoadNearI(const int32_t* p) { return hn::LoadU(DI(), p); }
   static HWY_INLINE I LoadHalves(const uint16_t* p) {
     return hn::PromoteTo(DI(), hn::LoadU(hn::Rebind<uint16_t, D>(), p));
   }

@@ -7,6 +7,7 @@
 #endif
 
 #include "kernels/formats/grid_search-inl.h"
+#include "kernels/formats/grid_trials-inl.h"
 #include "kernels/formats/legacy-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -16,17 +17,16 @@ namespace HWY_NAMESPACE {
 // What iq2_xxs, iq2_xs, iq2_s, iq3_xxs and iq3_s share: a sub-block of kSub weights is a scale,
 // signs, and points of a grid in kPositions dimensions each, x ~ scale * (2 * level + 1) * sign.
 
-// Trial scales: max / (widest + step * t) for t from -count to count, where `widest` is what the
-// highest level stands for.
-struct GridTrials {
-  int count;
-  float step;
-};
-
 // Which groups get a new point once the scale is found.
 enum class Refit { kOffGrid, kAllIfAnyOffGrid, kAll };
 
-template <class L, int kPositions, int kSub>
+// How the points of the trials are found: those of one list of candidates together, or, where lists
+// are long (60 points for iq2_xs, 10 for iq3_s), trial by trial with the candidates in the lanes.
+enum class Lists { kShort, kLong };
+
+// The trial scales of a search are widest_value / (kWidest + step * t) for t from -kCount to
+// kCount, where kWidest is what the highest level stands for.
+template <class L, int kPositions, int kSub, int kCount, Lists kLists>
 class GridFit {
   using F = typename L::F;
   using I = typename L::I;
@@ -35,12 +35,19 @@ class GridFit {
   static constexpr int kTop = kPositions == 8 ? 2 : 7;
   static constexpr int kBase = kTop + 1;
   static constexpr int kWidest = 2 * kTop + 1;
+  static constexpr int kTrials = 2 * kCount + 1;
+  using Trials = TrialSearch<L, kPositions, kTrials>;
 
  public:
   static constexpr int kGroups = kSub / kPositions;
   static constexpr int kSigns = kSub / 8;
 
-  explicit GridFit(const GridTable& table) : table_(table) {}
+  GridFit(const GridTable& table, float step) : table_(table), trials_(table, wanted_) {
+    for (int t = 0; t < Trials::kSize; ++t) {
+      const int trial = t < kTrials ? t - kCount : kCount;
+      wanted_[t] = static_cast<float>(kWidest) + static_cast<float>(trial) * step;
+    }
+  }
 
   Floats<L, kSub> weight;     // of the squares; the caller fills it before Load
   Floats<L, kSub> magnitude;  // abs(x), but minus that of the one whose sign was changed
@@ -71,27 +78,31 @@ class GridFit {
 
   // Tries the scales that map `widest_value` to about the highest level. `scale` is what it stays
   // if no trial is taken, and the points are then the first of the grid.
-  void Search(F widest_value, GridTrials trials, bool starts_on_grid) {
+  void Search(F widest_value, bool starts_on_grid) {
+    if constexpr (kLists == Lists::kShort) FindTrialPoints(widest_value);
     F best = L::Set(0);
-    for (int g = 0; g < kGroups; ++g) {
-      code.Set(g, L::SetI(0));
-      on_grid_.Set(g, L::SetI(starts_on_grid));
-    }
-    Ints<L, kGroups> trial_code, trial_on_grid;
-    for (int t = -trials.count; t <= trials.count; ++t) {
-      const float wanted = static_cast<float>(kWidest) + static_cast<float>(t) * trials.step;
-      const F inverse = L::Set(wanted) / widest_value;
-      Snap(inverse, L::Set(1) / inverse, trial_code, trial_on_grid);
+    for (int g = 0; g < kGroups; ++g) code.Set(g, L::SetI(starts_on_grid ? Trials::kOnGrid : 0));
+    Ints<L, kGroups> trial_code;
+    for (int t = 0; t < kTrials; ++t) {
+      if constexpr (kLists == Lists::kShort) {
+        for (int g = 0; g < kGroups; ++g) {
+          const int32_t* of_group = trial_codes_ + g * L::kMax * Trials::kSize;
+          trial_code.Set(g, L::LookupStrided(of_group + t, Trials::kSize));
+        }
+      } else {
+        const F inverse = L::Set(wanted_[t]) / widest_value;
+        Snap(inverse, L::Set(1) / inverse, trial_code);
+      }
       F sum_qx, sum_q2;
       Sums(trial_code, sum_qx, sum_q2);
       const M better = L::And(sum_q2 > L::Set(0), sum_qx * sum_qx > best * sum_q2);
+      if (!L::Any(better)) continue;
       scale = L::Select(better, sum_qx / sum_q2, scale);
       best = L::Select(better, scale * sum_qx, best);
-      for (int g = 0; g < kGroups; ++g) {
-        code.Set(g, L::Select(better, trial_code[g], code[g]));
-        on_grid_.Set(g, L::Select(better, trial_on_grid[g], on_grid_[g]));
-      }
+      for (int g = 0; g < kGroups; ++g) code.Set(g, L::Select(better, trial_code[g], code[g]));
     }
+    for (int g = 0; g < kGroups; ++g) on_grid_.Set(g, L::template Shr<16>(code[g]));
+    DropOnGrid(code);
   }
 
   // New points for the scale that was found, and the scale that fits these best.
@@ -101,8 +112,9 @@ class GridFit {
     M wanted = scale > L::Set(0);
     if (which != Refit::kAll) wanted = L::And(wanted, L::Equal(all_on_grid, L::SetI(0)));
     if (!L::Any(wanted)) return;
-    Ints<L, kGroups> fresh, ignored;
-    Snap(L::Set(1) / scale, scale, fresh, ignored);
+    Ints<L, kGroups> fresh;
+    Snap(L::Set(1) / scale, scale, fresh);
+    DropOnGrid(fresh);
     for (int g = 0; g < kGroups; ++g) {
       M renewed = wanted;
       if (which == Refit::kOffGrid) renewed = L::And(renewed, L::Equal(on_grid_[g], L::SetI(0)));
@@ -159,8 +171,26 @@ class GridFit {
     signs.Set(first / 8, minus);
   }
 
-  // The points for one scale: by rounding, or where the grid lacks that, the nearest one.
-  void Snap(F inverse, F trial_scale, Ints<L, kGroups>& codes, Ints<L, kGroups>& on_grid) {
+  static void DropOnGrid(Ints<L, kGroups>& codes) {
+    for (int g = 0; g < kGroups; ++g) codes.Set(g, codes[g] & L::SetI(0xffff));
+  }
+
+  // trial_codes_ for all groups of all lanes.
+  void FindTrialPoints(F widest_value) {
+    alignas(64) float widest[L::kMax];
+    L::Store(widest_value, widest);
+    for (int lane = 0; lane < L::kMax; ++lane) {
+      trials_.SetScales(widest[lane]);
+      for (int g = 0; g < kGroups; ++g) {
+        const int at = g * L::kMax + lane;
+        trials_.Find(magnitude_by_lane_ + at * kPositions, root_by_lane_ + at * kPositions,
+                     trial_codes_ + at * Trials::kSize);
+      }
+    }
+  }
+
+  // The points for one scale: by rounding, with kOnGrid, or where the grid lacks that the nearest.
+  void Snap(F inverse, F trial_scale, Ints<L, kGroups>& codes) {
     alignas(64) static constexpr float kLevels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
     for (int g = 0; g < kGroups; ++g) {
       I number = L::SetI(0);
@@ -176,26 +206,29 @@ class GridFit {
     for (int at = 0; at < kGroups * L::kMax; ++at) {
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(codes.values[at])];
       const uint16_t* points = table_.codes.data() + choice.first;
-      on_grid.values[at] = choice.runs == 0;
-      if (choice.runs == 0) {
-        codes.values[at] = points[0];
+      if (choice.on_grid()) {
+        codes.values[at] = points[0] | Trials::kOnGrid;
       } else {
         const TermInput in{magnitude_by_lane_ + at * kPositions, root_by_lane_ + at * kPositions,
                            kLevels, scales[at % L::kMax]};
-        codes.values[at] = NearestPoint<L, kPositions>(in, points, static_cast<int>(choice.runs));
+        codes.values[at] = NearestPoint<L, kPositions>(in, points, choice.runs());
       }
     }
   }
 
   void Sums(const Ints<L, kGroups>& codes, F& sum_qx, F& sum_q2) const {
+    // By the lowest three bits of a code, of which a level has two or three.
+    alignas(64) static constexpr float kThree[16] = {1, 3, 5, 7, 9, 11, 13, 15,
+                                                     1, 3, 5, 7, 9, 11, 13, 15};
+    alignas(64) static constexpr float kTwo[16] = {1, 3, 5, 7, 1, 3, 5, 7, 1, 3, 5, 7, 1, 3, 5, 7};
+    const float* levels = kBits == 3 ? kThree : kTwo;
     sum_qx = L::Set(0);
     sum_q2 = L::Set(0);
     for (int g = 0; g < kGroups; ++g) {
       I rest = codes[g];
       for (int p = 0; p < kPositions; ++p) {
         const int i = g * kPositions + p;
-        const I level = rest & L::SetI((1 << kBits) - 1);
-        const F q = L::ToFloat(level + level + L::SetI(1));
+        const F q = L::LookupLow(levels, rest);
         sum_qx = sum_qx + weighted_[i] * q;
         sum_q2 = sum_q2 + (weight[i] * q) * q;
         rest = L::template Shr<kBits>(rest);
@@ -204,6 +237,10 @@ class GridFit {
   }
 
   const GridTable& table_;
+  Trials trials_;
+  alignas(64) float wanted_[Trials::kSize];
+  // [group][lane][trial]
+  alignas(64) int32_t trial_codes_[kLists == Lists::kShort ? kGroups * L::kMax * Trials::kSize : 1];
   Floats<L, kSub> weighted_, root_;
   Ints<L, kGroups> on_grid_;
   // [group][lane][position]

@@ -58,12 +58,12 @@ class Builder {
       return;
     }
     AddShells();
+    const auto count = static_cast<uint32_t>(table_.codes.size()) - first;
+    table_.choices.push_back({first, count});
+    QUERN_CHECK(table_.choices.back().runs() <= GridTable::kMaxRuns);
     while (table_.codes.size() % GridTable::kRun != first % GridTable::kRun) {
       table_.codes.push_back(table_.codes[first]);
     }
-    const size_t runs = (table_.codes.size() - first) / GridTable::kRun;
-    QUERN_CHECK(runs <= GridTable::kMaxRuns);
-    table_.choices.push_back({first, static_cast<uint32_t>(runs)});
   }
 
   void AddShells() {

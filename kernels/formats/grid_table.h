@@ -22,7 +22,10 @@ struct GridTable {
 
   struct Choice {
     uint32_t first;  // in `codes`
-    uint32_t runs;   // 0: the point is on the grid, and codes[first] is it
+    uint32_t count;  // 0: the point is on the grid, and codes[first] is it
+
+    bool on_grid() const { return count == 0; }
+    int runs() const { return static_cast<int>((count + kRun - 1) / kRun); }
   };
 
   int positions;                // 8 or 4

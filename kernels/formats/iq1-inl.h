@@ -165,7 +165,7 @@ class Iq1Fit {
     for (int at = 0; at < kGroups * L::kMax; ++at) {
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(code.values[at])];
       const uint16_t* points = table_.codes.data() + choice.first;
-      if (choice.runs == 0) {
+      if (choice.on_grid()) {
         code.values[at] = points[0];
         continue;
       }
@@ -177,7 +177,7 @@ class Iq1Fit {
         weights[p] = weight.values[i];
       }
       const TermInput in{xs, weights, plus_by_lane[at] ? kIq1Plus : kIq1Minus, scales[lane]};
-      code.values[at] = NearestPoint<L, 8>(in, points, static_cast<int>(choice.runs));
+      code.values[at] = NearestPoint<L, 8>(in, points, choice.runs());
       on_grid[lane] = 0;
     }
     return L::Equal(L::LoadI(on_grid), L::SetI(1));

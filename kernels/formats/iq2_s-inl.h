@@ -26,7 +26,7 @@ struct IQ2_S {
     using F = typename L::F;
     using I = typename L::I;
     static const GridTable& table = GridTableOf(Type::kIQ2_S);
-    GridFit<L, 8, 16> fit(table);
+    GridFit<L, 8, 16, 9, Lists::kShort> fit(table, 0.1f);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 16> scale;
     Ints<L, 32> index, signs;
@@ -40,7 +40,7 @@ struct IQ2_S {
       fit.Load(x, false);
       const auto skipped = fit.max < L::Set(1e-8f);
       fit.scale = fit.max / L::Set(5);
-      fit.Search(fit.max, {9, 0.1f}, true);
+      fit.Search(fit.max, true);
       fit.Refine(Refit::kOffGrid);
       fit.MakePositive();
       scale.Set(j, L::Select(skipped, L::Set(0), fit.scale));

@@ -26,7 +26,7 @@ struct IQ2_XS {
   static void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     static const GridTable& table = GridTableOf(Type::kIQ2_XS);
-    GridFit<L, 8, 16> fit(table);
+    GridFit<L, 8, 16, 9, Lists::kLong> fit(table, 0.1f);
     const F mean = GridMean<L>(tile.x, 1);
     Floats<L, 16> scale;
     Ints<L, 16> words;
@@ -36,7 +36,7 @@ struct IQ2_XS {
       fit.Load(x, true);
       const auto skipped = fit.max < L::Set(kZeroGroup);
       fit.scale = fit.max / L::Set(5);
-      fit.Search(fit.max, {9, 0.1f}, true);
+      fit.Search(fit.max, true);
       fit.Refine(Refit::kOffGrid);
       fit.MakePositive();
       scale.Set(j, L::Select(skipped, L::Set(0), fit.scale));

@@ -27,7 +27,7 @@ struct IQ2_XXS {
     using F = typename L::F;
     using I = typename L::I;
     static const GridTable& table = GridTableOf(Type::kIQ2_XXS);
-    GridFit<L, 8, 32> fit(table);
+    GridFit<L, 8, 32, 6, Lists::kLong> fit(table, 0.1f);
     const F mean = GridMean<L>(tile.x, 1);
     Floats<L, 8> scale;
     Ints<L, 8> indices, signs;
@@ -40,7 +40,7 @@ struct IQ2_XXS {
       fit.scale = FitPositive<L, 32, 4>(fit.magnitude, fit.weight, free_levels);
       const F widest = fit.scale * L::Set(3);
       const auto skipped = L::Or(fit.max < L::Set(kZeroGroup), L::Not(widest > L::Set(0)));
-      fit.Search(widest, {6, 0.1f}, true);
+      fit.Search(widest, true);
       fit.Refine(Refit::kAll);
       fit.MakePositive();
       scale.Set(group, L::Select(skipped, L::Set(0), fit.scale));

@@ -26,7 +26,7 @@ struct IQ3_S {
     using F = typename L::F;
     using I = typename L::I;
     static const GridTable& table = GridTableOf(Type::kIQ3_S);
-    GridFit<L, 4, 32> fit(table);
+    GridFit<L, 4, 32, 9, Lists::kShort> fit(table, 0.2f);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     // Indices and signs of eight slots, three words each. A group of zeros takes no slot: those
@@ -40,7 +40,7 @@ struct IQ3_S {
       fit.Load(x, false);
       const auto skipped = fit.max == L::Set(0);
       fit.scale = fit.max / L::Set(15);
-      fit.Search(fit.max, {9, 0.2f}, false);
+      fit.Search(fit.max, false);
       fit.Refine(Refit::kAllIfAnyOffGrid);
       fit.MakePositive();
       scale.Set(group, L::Select(skipped, L::Set(0), fit.scale));

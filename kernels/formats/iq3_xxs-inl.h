@@ -26,7 +26,7 @@ struct IQ3_XXS {
     using F = typename L::F;
     using I = typename L::I;
     static const GridTable& table = GridTableOf(Type::kIQ3_XXS);
-    GridFit<L, 4, 32> fit(table);
+    GridFit<L, 4, 32, 15, Lists::kShort> fit(table, 0.2f);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     Ints<L, 64> index;
@@ -37,7 +37,7 @@ struct IQ3_XXS {
       fit.Load(x, true);
       const auto skipped = fit.max < L::Set(1e-8f);
       fit.scale = fit.max / L::Set(15);
-      fit.Search(fit.max, {15, 0.2f}, true);
+      fit.Search(fit.max, true);
       fit.Refine(Refit::kOffGrid);
       fit.MakePositive();
       scale.Set(group, L::Select(skipped, L::Set(0), fit.scale));
