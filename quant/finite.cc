@@ -6,31 +6,33 @@
 #include <cstring>
 
 #include "kernels/codec.h"
+#include "kernels/ops/largest_bits.h"
 
 namespace quern {
 namespace {
 
-// Bits of the stored number without its sign; from `infinity` on it is no finite one.
+// The first of the numbers whose bits without the sign are `infinity` or above, which is none that
+// is finite; `largest` are the largest such bits.
 template <typename Bits>
-Bits LargestMagnitude(const std::byte* bytes, int64_t count) {
-  constexpr Bits kMask = static_cast<Bits>(~(Bits{1} << (sizeof(Bits) * 8 - 1)));
-  Bits largest = 0;
-  for (int64_t i = 0; i < count; ++i) {
+std::optional<int64_t> FirstFrom(const std::byte* bytes, Bits infinity, Bits largest) {
+  if (largest < infinity) return std::nullopt;
+  constexpr Bits kMagnitude = static_cast<Bits>(~(Bits{1} << (sizeof(Bits) * 8 - 1)));
+  for (int64_t i = 0;; ++i) {
     Bits bits;
     std::memcpy(&bits, bytes + static_cast<size_t>(i) * sizeof(Bits), sizeof(Bits));
-    largest = std::max<Bits>(largest, bits & kMask);
+    if ((bits & kMagnitude) >= infinity) return i;
   }
-  return largest;
 }
 
-template <typename Bits>
-std::optional<int64_t> FirstFrom(const std::byte* bytes, int64_t count, Bits infinity) {
-  if (LargestMagnitude<Bits>(bytes, count) < infinity) return std::nullopt;
-  for (int64_t i = 0;; ++i) {
-    if (LargestMagnitude<Bits>(bytes + static_cast<size_t>(i) * sizeof(Bits), 1) >= infinity) {
-      return i;
-    }
+// As LargestBits32, for doubles, which are rare.
+uint64_t LargestBits64(const std::byte* bytes, int64_t count) {
+  uint64_t largest = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    uint64_t bits;
+    std::memcpy(&bits, bytes + 8 * i, sizeof(bits));
+    largest = std::max(largest, bits & ~(uint64_t{1} << 63));
   }
+  return largest;
 }
 
 constexpr uint32_t kInfinity32 = 0x7F800000;
@@ -54,21 +56,21 @@ std::optional<int64_t> FirstInBlocks(Type type, const std::byte* bytes, int64_t 
 FiniteScan ScanFinite(std::span<const float> weights) {
   const auto* bytes = reinterpret_cast<const std::byte*>(weights.data());
   const auto count = static_cast<int64_t>(weights.size());
-  const auto largest = LargestMagnitude<uint32_t>(bytes, count);
-  if (largest < kInfinity32) return {std::bit_cast<float>(largest), std::nullopt};
-  return {std::bit_cast<float>(largest), FirstFrom<uint32_t>(bytes, count, kInfinity32)};
+  const uint32_t largest = LargestBits32(bytes, count);
+  return {std::bit_cast<float>(largest), FirstFrom<uint32_t>(bytes, kInfinity32, largest)};
 }
 
 std::optional<int64_t> FirstNonFinite(Type type, std::span<const std::byte> bytes, int64_t count) {
   switch (type) {
     case Type::kF32:
-      return FirstFrom<uint32_t>(bytes.data(), count, kInfinity32);
+      return FirstFrom<uint32_t>(bytes.data(), kInfinity32, LargestBits32(bytes.data(), count));
     case Type::kF16:
-      return FirstFrom<uint16_t>(bytes.data(), count, 0x7C00);
+      return FirstFrom<uint16_t>(bytes.data(), 0x7C00, LargestBits16(bytes.data(), count));
     case Type::kBF16:
-      return FirstFrom<uint16_t>(bytes.data(), count, 0x7F80);
+      return FirstFrom<uint16_t>(bytes.data(), 0x7F80, LargestBits16(bytes.data(), count));
     case Type::kF64:
-      return FirstFrom<uint64_t>(bytes.data(), count, 0x7FF0000000000000);
+      return FirstFrom<uint64_t>(bytes.data(), 0x7FF0000000000000,
+                                 LargestBits64(bytes.data(), count));
     default:
       return IsQuantized(type) ? FirstInBlocks(type, bytes.data(), count) : std::nullopt;
   }
