@@ -11,6 +11,8 @@ class App;
 #define QUERN_COMMANDS(X)                                                                       \
   X("convert", DefineConvert, "Convert a HF model folder to GGUF")                              \
   X("merge-lora", DefineMergeLora, "Merge LoRA adapters into a model")                          \
+  X("convert-lora", DefineConvertLora, "Convert a LoRA adapter from PEFT to GGUF, or back")     \
+  X("extract-lora", DefineExtractLora, "Make a LoRA adapter of what training changed")          \
   X("quantize", DefineQuantize, "Give a GGUF file's tensors smaller types")                     \
   X("split", DefineSplit, "Cut a GGUF file into several")                                       \
   X("merge-splits", DefineMergeSplits, "Make one GGUF file of its splits")                      \

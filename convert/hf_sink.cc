@@ -23,8 +23,9 @@ std::string_view NeedDtype(const TensorInfo& tensor, const std::string& folder) 
 }  // namespace
 
 HfSink::HfSink(const std::filesystem::path& folder, std::vector<TensorInfo> tensors,
-               Overwrite overwrite, int64_t max_shard_bytes)
+               Overwrite overwrite, int64_t max_shard_bytes, std::string stem)
     : folder_(folder, overwrite),
+      stem_(std::move(stem)),
       tensors_(std::move(tensors)),
       places_(tensors_.size()),
       rows_written_(tensors_.size()) {
@@ -102,8 +103,8 @@ void HfSink::WriteHeader(size_t shard) {
 }
 
 std::string HfSink::ShardName(size_t shard) const {
-  if (shards_.size() == 1) return "model.safetensors";
-  return fmt::format("model-{:05}-of-{:05}.safetensors", shard + 1, shards_.size());
+  if (shards_.size() == 1) return stem_ + ".safetensors";
+  return fmt::format("{}-{:05}-of-{:05}.safetensors", stem_, shard + 1, shards_.size());
 }
 
 std::string HfSink::IndexText() const {
@@ -138,14 +139,15 @@ void HfSink::WriteRows(size_t index, int64_t first, std::span<const std::byte> r
 void HfSink::Commit() {
   for (size_t i = 0; i < tensors_.size(); ++i) QUERN_CHECK(rows_written_[i] == tensors_[i].rows());
   for (const auto& shard : shards_) shard->Commit();
-  if (shards_.size() > 1) AddFile("model.safetensors.index.json", IndexText());
+  if (shards_.size() > 1) AddFile(IndexName(), IndexText());
   Validate();
   folder_.Commit();
 }
 
 // What was written is what a reader finds.
 void HfSink::Validate() const {
-  const auto written = Checkpoint::Open(folder_.temporary_path());
+  const auto written = Checkpoint::Open(folder_.temporary_path() /
+                                        (shards_.size() == 1 ? ShardName(0) : IndexName()));
   bool same = written->tensors().size() == tensors_.size();
   for (size_t i = 0; same && i < tensors_.size(); ++i) {
     const auto found = written->Find(tensors_[i].name);

@@ -17,12 +17,13 @@ inline constexpr int64_t kDefaultShardBytes = 5'000'000'000;
 
 // Writes a Hugging Face folder: model.safetensors, or where the tensors have more than
 // `max_shard_bytes` model-0000k-of-0000n.safetensors and model.safetensors.index.json. A tensor
-// larger than that has a shard of its own. Names are HF's, shapes GGUF's order. The folder appears
-// at Commit. Errors: kOutput; kUnsupported for a type that safetensors lacks.
+// larger than that has a shard of its own. An adapter's `stem` is "adapter_model". Names are HF's,
+// shapes GGUF's order. The folder appears at Commit. Errors: kOutput; kUnsupported for a type that
+// safetensors lacks.
 class HfSink : public TensorSink {
  public:
   HfSink(const std::filesystem::path& folder, std::vector<TensorInfo> tensors, Overwrite overwrite,
-         int64_t max_shard_bytes = kDefaultShardBytes);
+         int64_t max_shard_bytes = kDefaultShardBytes, std::string stem = "model");
   ~HfSink() override;
 
   // What stands beside the weights: config.json, the tokenizer's files.
@@ -43,10 +44,12 @@ class HfSink : public TensorSink {
   void PlanShards(int64_t max_shard_bytes);
   void WriteHeader(size_t shard);
   std::string ShardName(size_t shard) const;
+  std::string IndexName() const { return stem_ + ".safetensors.index.json"; }
   std::string IndexText() const;
   void Validate() const;
 
   OutputFolder folder_;
+  std::string stem_;
   std::vector<TensorInfo> tensors_;
   std::vector<Place> places_;
   std::vector<std::unique_ptr<OutputFile>> shards_;
