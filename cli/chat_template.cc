@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "cli/commands.h"
+#include "cli/file_template.h"
 #include "gguf/gguf_reader.h"
 #include "gguf/keys.h"
 
@@ -36,24 +37,12 @@ bool IsGguf(const std::string& path) {
   return std::memcmp(magic, "GGUF", sizeof(magic)) == 0;
 }
 
-// The text of a special token that the file names by its id, if it does.
-void SetToken(Json& values, const char* name, const Metadata& metadata, std::string_view key) {
-  const auto id = metadata.Int(key);
-  const Array* const tokens = metadata.FindArray(keys::kTokens);
-  if (!id || tokens == nullptr || *id < 0) return;
-  if (static_cast<uint64_t>(*id) >= tokens->strings().size()) return;
-  values[name] = tokens->strings()[static_cast<size_t>(*id)];
-}
-
 // The template of the source, and the variables that it brings with it.
 std::string ReadSource(const std::string& path, Json& values) {
   if (!IsGguf(path)) return ReadFile(path, uint64_t{1} << 24);
   const auto model = GgufModel::Open(path);
   const Metadata& metadata = model->metadata();
-  SetToken(values, "bos_token", metadata, keys::kBosId);
-  SetToken(values, "eos_token", metadata, keys::kEosId);
-  SetToken(values, "unk_token", metadata, keys::kUnknownId);
-  SetToken(values, "pad_token", metadata, keys::kPaddingId);
+  SetTemplateTokens(metadata, values);
   return metadata.NeedText(keys::kChatTemplate);
 }
 

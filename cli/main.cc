@@ -37,6 +37,9 @@ const Command* CalledAs(const char* argv0) {
 // options here.
 constexpr std::pair<std::string_view, const char*> kPeersSpellings[] = {
     {"-no-cnv", "--no-conversation"},
+    {"-cnv", "--conversation"},
+    {"-st", "--single-turn"},
+    {"-sys", "--system-prompt"},
 };
 
 std::vector<std::string> ArgumentsOf(int argc, char** argv) {

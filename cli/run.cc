@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
 
@@ -9,6 +10,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "cli/commands.h"
+#include "cli/conversation.h"
 #include "cli/model_options.h"
 #include "cli/run_time_lora.h"
 #include "cli/say.h"
@@ -17,88 +19,136 @@ namespace quern::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt, file;
+  std::string model, prompt, file, system, template_file;
+  std::vector<std::string> adapters, stops;
   GenerateOptions generate;
-  int64_t seed = -1;
-  std::vector<std::string> adapters;
+  int64_t seed = -1, keep = 0;
   int threads = 0;
-  bool json = false, no_display_prompt = false, no_conversation = false;
+  bool json = false, no_display_prompt = false, no_conversation = false, conversation = false;
+  bool single_turn = false, ignore_eos = false, context_shift = false;
 };
-
-const char* NameOf(StopReason reason) {
-  switch (reason) {
-    case StopReason::kEndOfGeneration:
-      return "eog";
-    case StopReason::kLength:
-      return "length";
-    case StopReason::kContext:
-      return "context";
-    case StopReason::kCancelled:
-      return "cancelled";
-  }
-  return "?";
-}
 
 double Rate(size_t tokens, double seconds) {
   return seconds > 0 ? static_cast<double>(tokens) / seconds : 0.0;
 }
 
-void PrintJson(const Tokenizer& tokenizer, const std::vector<TokenId>& prompt,
-               const Generated& result, uint32_t seed) {
-  // Not Decode, which takes a leading space for the beginning of a text.
-  std::string text;
-  for (const TokenId id : result.tokens) text += tokenizer.Piece(id);
-  const nlohmann::json out{{"prompt_ids", prompt},
-                           {"ids", result.tokens},
-                           {"text", text},
-                           {"stop", NameOf(result.reason)},
-                           {"seed", seed},
-                           {"prompt_tokens_per_second", Rate(prompt.size(), result.prompt_seconds)},
-                           {"tokens_per_second", Rate(result.tokens.size(), result.seconds)}};
+void PrintJson(const Options& options, const std::vector<TokenId>& prompt, const Answer& answer) {
+  const Generated& generated = answer.generated;
+  nlohmann::json out{{"prompt_ids", prompt},
+                     {"ids", generated.tokens},
+                     {"text", answer.text},
+                     {"stop", answer.stop},
+                     {"seed", options.generate.sampler.seed},
+                     {"prompt_tokens_per_second", Rate(prompt.size(), generated.prompt_seconds)},
+                     {"tokens_per_second", Rate(generated.tokens.size(), generated.seconds)}};
+  if (!answer.stop_string.empty()) out["stop_string"] = answer.stop_string;
   // A generation may end in the middle of a character.
   fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  std::fflush(stdout);
+}
+
+// Text to stdout at once; where nobody reads it any more, the work ends.
+void Show(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    Fail(ErrorKind::kOutput, "standard output: cannot be written");
+  }
+}
+
+void SayEnd(const std::vector<TokenId>& prompt, const Answer& answer) {
+  const Generated& generated = answer.generated;
+  if (generated.reason == StopReason::kContext) {
+    Say("note: the context is full after {} tokens; -c gives more room, --context-shift goes on\n",
+        prompt.size() + generated.tokens.size());
+  }
+  Say("prompt: {} tokens, {:.1f} per second; generated: {}, {:.1f} per second\n", prompt.size(),
+      Rate(prompt.size(), generated.prompt_seconds), generated.tokens.size(),
+      Rate(generated.tokens.size(), generated.seconds));
+}
+
+int Complete(const Options& options, Session& session, const Tokenizer& tokenizer) {
+  if (options.prompt.empty()) Fail(ErrorKind::kUsage, "give a prompt, either by -p or by -f");
+  const auto prompt = tokenizer.Encode(options.prompt, true, true);
+  if (!options.json && !options.no_display_prompt) Show(options.prompt);
+  const Answer answer = Continue(session, tokenizer, prompt, options.generate.max_tokens,
+                                 options.stops, [&](std::string_view text) {
+                                   if (!options.json) Show(text);
+                                 });
+  if (options.json) {
+    PrintJson(options, prompt, answer);
+    return 0;
+  }
+  Show("\n");
+  SayEnd(prompt, answer);
+  return 0;
+}
+
+// What the user says next: a line, and further ones as long as each ends in a backslash.
+bool ReadTurn(std::string& turn) {
+  turn.clear();
+  Say("\n> ");
+  for (std::string line; std::getline(std::cin, line);) {
+    const bool more = line.ends_with('\\');
+    turn += more ? line.substr(0, line.size() - 1) + "\n" : line;
+    if (!more) return true;
+  }
+  return !turn.empty();
+}
+
+int Converse(const Options& options, Session& session, const Runner& runner,
+             const Tokenizer& tokenizer) {
+  Conversation conversation(runner.metadata(), tokenizer, options.system,
+                            options.template_file.empty() ? "" : ReadFile(options.template_file));
+  std::string turn = options.prompt;
+  if (turn.empty() && !ReadTurn(turn)) return 0;
+  do {
+    if (turn.empty()) continue;
+    const auto prompt = conversation.Say(turn);
+    const Answer answer = Continue(session, tokenizer, prompt, options.generate.max_tokens,
+                                   options.stops, [&](std::string_view text) {
+                                     if (!options.json) Show(text);
+                                   });
+    conversation.Answered(answer.text);
+    if (options.json) {
+      PrintJson(options, prompt, answer);
+    } else {
+      Show("\n");
+      SayEnd(prompt, answer);
+    }
+    if (answer.generated.reason == StopReason::kContext) return 0;
+  } while (!options.single_turn && ReadTurn(turn));
+  return 0;
 }
 
 int Run(Options& options) {
   const ThreadLimit limit(options.threads);
-  if (options.prompt.empty() == options.file.empty()) {
+  if (!options.prompt.empty() && !options.file.empty()) {
     Fail(ErrorKind::kUsage, "give a prompt, either by -p or by -f");
   }
   if (!options.file.empty()) options.prompt = ReadFile(options.file);
-  const uint32_t seed =
-      options.seed < 0 ? std::random_device()() : static_cast<uint32_t>(options.seed);
-  options.generate.sampler.seed = seed;
-
+  const bool converse = !options.no_conversation &&
+                        (options.conversation || options.single_turn || !options.system.empty());
+  if (!converse && options.prompt.empty()) {
+    Fail(ErrorKind::kUsage, "give a prompt, either by -p or by -f");
+  }
+  SamplerOptions& sampler = options.generate.sampler;
+  sampler.seed = options.seed < 0 ? std::random_device()() : static_cast<uint32_t>(options.seed);
   const auto runner = OpenRunner(options.model, options.adapters);
   const Tokenizer& tokenizer = runner->tokenizer();
-  const auto prompt = tokenizer.Encode(options.prompt, true, true);
-  if (!options.json && !options.no_display_prompt) fmt::print("{}", options.prompt);
-  const Generated result = runner->Generate(prompt, options.generate, [&](TokenId id) {
-    if (!options.json) {
-      fmt::print("{}", tokenizer.Piece(id));
-      std::fflush(stdout);
-    }
-    return true;
-  });
-  if (options.json) {
-    PrintJson(tokenizer, prompt, result, seed);
-    return 0;
+  for (TokenId id = 0; options.ignore_eos && id < tokenizer.size(); ++id) {
+    if (tokenizer.IsEndOfGeneration(id)) sampler.banned.push_back(id);
   }
-  fmt::print("\n");
-  if (result.reason == StopReason::kContext) {
-    Say("note: the context is full after {} tokens; -c gives more room\n",
-        prompt.size() + result.tokens.size());
-  }
-  Say("prompt: {} tokens, {:.1f} per second; generated: {}, {:.1f} per second\n", prompt.size(),
-      Rate(prompt.size(), result.prompt_seconds), result.tokens.size(),
-      Rate(result.tokens.size(), result.seconds));
-  return 0;
+  Session session(*runner, options.generate);
+  if (options.context_shift) session.ShiftContext(options.keep);
+  return converse ? Converse(options, session, *runner, tokenizer)
+                  : Complete(options, session, tokenizer);
 }
 
 void AddSampling(CLI::App& app, Options& options) {
   SamplerOptions& sampler = options.generate.sampler;
   app.add_option("--temp", sampler.temperature, "Temperature; 0: always the best token (0.8)");
   app.add_option("--top-k", sampler.top_k, "Keep the k best tokens; 0: all (40)");
+  app.add_option("--typical,--typical-p", sampler.typical_p,
+                 "Keep the least surprising with this probability together (1)");
   app.add_option("--top-p", sampler.top_p, "Keep the best with this probability together (0.95)");
   app.add_option("--min-p", sampler.min_p, "Keep those with this share of the best one's (0.05)");
   app.add_option("--repeat-penalty", sampler.repeat_penalty, "Penalty of repetition; 1: none (1)");
@@ -108,6 +158,26 @@ void AddSampling(CLI::App& app, Options& options) {
   app.add_option("--presence-penalty", sampler.presence_penalty, "Taken of all that occurred (0)");
   app.add_option("-s,--seed", options.seed, "Seed of the draws; -1: a new one each time (-1)")
       ->check(CLI::Range(int64_t{-1}, int64_t{0xFFFFFFFF}));
+}
+
+void AddConversation(CLI::App& app, Options& options) {
+  app.add_flag("--chat,--conversation", options.conversation,
+               "Talk by the model's chat template, line by line from the terminal (-cnv)");
+  app.add_flag("--no-conversation", options.no_conversation,
+               "Continue the prompt as it is (-no-cnv); it is what run does");
+  app.add_flag("--single-turn", options.single_turn, "Talk for one turn and end (-st)");
+  app.add_option("--system,--system-prompt", options.system,
+                 "What the conversation begins with (-sys)");
+  app.add_option("--chat-template-file", options.template_file,
+                 "A Jinja template instead of the file's");
+  app.add_option("-r,--reverse-prompt,--stop", options.stops,
+                 "Stop at this text, which is not shown; may be repeated")
+      ->allow_extra_args(false);
+  app.add_flag("--ignore-eos", options.ignore_eos, "Go on where the model would end");
+  app.add_flag("--context-shift", options.context_shift,
+               "Where the context is full, forget half of it and go on");
+  app.add_option("--keep", options.keep, "Tokens at the beginning that are not forgotten (0)")
+      ->check(CLI::NonNegativeNumber);
 }
 
 }  // namespace
@@ -127,11 +197,13 @@ std::function<int()> DefineRun(CLI::App& app) {
   AddSampling(app, *options);
   AddKvType(app, options->generate.kv_type);
   app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--no-conversation", options->no_conversation,
-               "Continue the prompt as it is (-no-cnv); it is what run does");
+  AddConversation(app, *options);
   app.add_flag("--no-display-prompt", options->no_display_prompt, "Print the continuation alone");
   app.add_flag("--json", options->json, "The result as JSON, when it is whole");
-  app.footer("Example:\n  quern run -m model.gguf -p \"In the beginning\" -n 64 --temp 0");
+  app.footer(
+      "Examples:\n"
+      "  quern run -m model.gguf -p \"In the beginning\" -n 64 --temp 0\n"
+      "  quern run -m model.gguf --chat --system \"Answer briefly.\"");
   return [options] { return Run(*options); };
 }
 

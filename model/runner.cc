@@ -1,17 +1,9 @@
 #include "model/runner.h"
 
-#include <chrono>
-
 #include "base/error.h"
+#include "model/session.h"
 
 namespace quern {
-namespace {
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-}  // namespace
 
 std::unique_ptr<Runner> Runner::Open(const std::filesystem::path& path) {
   return Open(GgufModel::Open(path), {});
@@ -53,50 +45,7 @@ std::vector<float> Runner::LogitsAfter(std::span<const TokenId> tokens, KvType k
 
 Generated Runner::Generate(std::span<const TokenId> prompt, const GenerateOptions& options,
                            const std::function<bool(TokenId)>& on_token) {
-  const Hyper& hyper = weights_->hyper();
-  const int64_t context = options.context > 0 ? options.context : hyper.context;
-  const auto count = static_cast<int64_t>(prompt.size());
-  if (count == 0) Fail(ErrorKind::kUsage, "the prompt has no tokens");
-  if (count > context) {
-    Fail(ErrorKind::kUsage, "the prompt has {} tokens, the context holds {}", count, context);
-  }
-  Sampler sampler(options.sampler);
-  for (const TokenId id : prompt) sampler.Accept(id);
-  KvCache cache(hyper, context, options.kv_type);
-  std::vector<float> logits(static_cast<size_t>(weights_->vocab()));
-
-  Generated result;
-  auto start = std::chrono::steady_clock::now();
-  Segment segment{&cache, prompt, count - 1};
-  TokenId next = 0;
-  for (bool is_prompt = true;; is_prompt = false) {
-    const std::vector<float> hidden = forward_->Run({&segment, 1});
-    forward_->Logits(hidden.data(), 1, logits.data());
-    if (is_prompt) {
-      result.prompt_seconds = SecondsSince(start);
-      start = std::chrono::steady_clock::now();
-    }
-    if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) break;
-    next = sampler.Sample(logits);
-    if (tokenizer().IsEndOfGeneration(next)) {
-      result.reason = StopReason::kEndOfGeneration;
-      break;
-    }
-    sampler.Accept(next);
-    result.tokens.push_back(next);
-    if (on_token && !on_token(next)) {
-      result.reason = StopReason::kCancelled;
-      break;
-    }
-    if (static_cast<int64_t>(result.tokens.size()) == options.max_tokens) break;
-    if (cache.length() == cache.capacity()) {
-      result.reason = StopReason::kContext;
-      break;
-    }
-    segment = {&cache, {&next, 1}, 0};
-  }
-  result.seconds = SecondsSince(start);
-  return result;
+  return Session(*this, options).Continue(prompt, options.max_tokens, on_token);
 }
 
 }  // namespace quern

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -24,7 +25,7 @@ Sampler::Sampler(const SamplerOptions& options) : options_(options), random_(opt
     Fail(ErrorKind::kUsage, "a repetition penalty of {} is not possible, it should be positive",
          options.repeat_penalty);
   }
-  for (const float value : {options.temperature, options.top_p, options.min_p,
+  for (const float value : {options.temperature, options.typical_p, options.top_p, options.min_p,
                             options.frequency_penalty, options.presence_penalty}) {
     if (!std::isfinite(value)) Fail(ErrorKind::kUsage, "a sampling option is {}", value);
   }
@@ -34,6 +35,11 @@ TokenId Sampler::Sample(std::span<const float> logits) {
   std::vector<float> adjusted(logits.begin(), logits.end());
   if (std::any_of(adjusted.begin(), adjusted.end(), [](float x) { return std::isnan(x); })) {
     Fail(ErrorKind::kNonFinite, "the model gives logits that are not numbers");
+  }
+  for (const TokenId id : options_.banned) {
+    if (id >= 0 && static_cast<size_t>(id) < adjusted.size()) {
+      adjusted[static_cast<size_t>(id)] = -std::numeric_limits<float>::infinity();
+    }
   }
   Penalize(adjusted);
   if (options_.temperature <= 0) {
@@ -45,6 +51,7 @@ TokenId Sampler::Sample(std::span<const float> logits) {
     candidates[i] = {static_cast<TokenId>(i), adjusted[i]};
   }
   KeepTopK(candidates);
+  KeepTypical(candidates);
   KeepTopP(candidates);
   KeepMinP(candidates);
   for (Candidate& candidate : candidates) candidate.logit /= options_.temperature;
@@ -78,9 +85,45 @@ void Sampler::KeepTopK(std::vector<Candidate>& candidates) const {
     std::partial_sort(candidates.begin(), candidates.begin() + static_cast<ptrdiff_t>(k),
                       candidates.end(), better);
     candidates.resize(k);
-  } else if (options_.top_p < 1.0f) {
+  } else if (options_.top_p < 1.0f || options_.typical_p < 1.0f) {
     std::stable_sort(candidates.begin(), candidates.end(), better);
   }
+}
+
+// The fewest whose surprise is nearest to the expected one, the entropy, and whose probabilities
+// sum up to more than typical_p (Meister et al. 2022); the best of them first again.
+void Sampler::KeepTypical(std::vector<Candidate>& candidates) const {
+  if (options_.typical_p >= 1.0f) return;
+  struct Surprise {
+    Candidate candidate;
+    float probability, distance;
+  };
+  std::vector<Surprise> surprises;
+  float sum = 0, entropy = 0;
+  for (const Candidate& candidate : candidates) {
+    surprises.push_back({candidate, std::exp(candidate.logit - candidates[0].logit), 0});
+    sum += surprises.back().probability;
+  }
+  for (Surprise& surprise : surprises) {
+    surprise.probability /= sum;
+    if (surprise.probability > 0) {
+      entropy -= surprise.probability * std::log(surprise.probability);
+    }
+  }
+  for (Surprise& surprise : surprises) {
+    surprise.distance = std::fabs(-std::log(surprise.probability) - entropy);
+  }
+  std::stable_sort(surprises.begin(), surprises.end(),
+                   [](const auto& a, const auto& b) { return a.distance < b.distance; });
+  float reached = 0;
+  candidates.clear();
+  for (const Surprise& surprise : surprises) {
+    candidates.push_back(surprise.candidate);
+    reached += surprise.probability;
+    if (reached > options_.typical_p) break;
+  }
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const auto& a, const auto& b) { return a.logit > b.logit; });
 }
 
 // The fewest of the best whose probabilities sum up to top_p. Candidates are sorted.

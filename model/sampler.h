@@ -9,10 +9,12 @@
 
 namespace quern {
 
-// Order and defaults are llama.cpp's: penalties, top-k, top-p, min-p, temperature, then a draw.
+// Order and defaults are llama.cpp's: penalties, top-k, typical, top-p, min-p, temperature, then a
+// draw.
 struct SamplerOptions {
   float temperature = 0.8f;  // 0 or less: always the best token
   int32_t top_k = 40;        // 0 or less: all
+  float typical_p = 1.0f;    // 1: off
   float top_p = 0.95f;       // 1: off
   float min_p = 0.05f;       // 0: off
   float repeat_penalty = 1.0f;
@@ -20,6 +22,7 @@ struct SamplerOptions {
   float presence_penalty = 0.0f;
   int32_t penalty_last_n = 64;  // tokens that the penalties look back on; -1: all
   uint32_t seed = 0;
+  std::vector<TokenId> banned = {};  // never sampled
 };
 
 // Picks the next token. The same seed and logits give the same tokens.
@@ -40,6 +43,7 @@ class Sampler {
   };
   void Penalize(std::span<float> logits) const;
   void KeepTopK(std::vector<Candidate>& candidates) const;
+  void KeepTypical(std::vector<Candidate>& candidates) const;
   void KeepTopP(std::vector<Candidate>& candidates) const;
   void KeepMinP(std::vector<Candidate>& candidates) const;
   TokenId Draw(const std::vector<Candidate>& candidates);

@@ -45,6 +45,29 @@ TEST_CASE("draws follow the softmax of the logits over the temperature") {
   }
 }
 
+TEST_CASE("typical keeps the tokens that surprise as much as is expected") {
+  // The entropy is 1.000; the surprises are 2.45, 0.45, 1.45, 4.45 and 3.45, the probabilities
+  // 0.086, 0.636, 0.234, 0.012 and 0.032.
+  const auto kept = [](float typical_p) {
+    SamplerOptions options = Plain();
+    options.typical_p = typical_p;
+    std::vector<TokenId> ids;
+    for (const auto& [id, count] : Draws(options)) ids.push_back(id);
+    return ids;
+  };
+  CHECK(kept(0.2f) == std::vector<TokenId>{2});
+  CHECK(kept(0.5f) == std::vector<TokenId>{1, 2});
+  CHECK(kept(0.9f) == std::vector<TokenId>{0, 1, 2});
+}
+
+TEST_CASE("a banned token never comes") {
+  SamplerOptions options = Plain();
+  options.banned = {1, 77, -1};
+  CHECK_FALSE(Draws(options).contains(1));
+  options.temperature = 0;
+  CHECK(Sampler(options).Sample(kLogits) == 2);
+}
+
 TEST_CASE("top-k, top-p and min-p keep the tokens they should") {
   SamplerOptions options = Plain();
   options.top_k = 2;
