@@ -56,7 +56,8 @@ TEST_CASE("adapters at run time give the logits of PEFT") {
   for (const auto& [name, entry] : entries.items()) {
     const auto& golden = entry.contains("same_as") ? entries[std::string(entry["same_as"])] : entry;
     if (!golden.contains("logits")) continue;
-    INFO(name);
+    const std::string adapter_name = name;  // Clang 14 captures no structured bindings
+    INFO(adapter_name);
     const auto base = testing::Shared("models/" + entry["base"].get<std::string>());
     const auto adapter = testing::Shared("models/adapters/" + name);
     if (base.empty() || adapter.empty()) {
@@ -127,7 +128,8 @@ TEST_CASE("an adapter that does not belong to the base is refused at run time") 
     if (!entry.contains("refused")) continue;
     const auto adapter = testing::Shared("models/adapters/" + name);
     if (adapter.empty()) continue;
-    CAPTURE(name);
+    const std::string adapter_name = name;
+    CAPTURE(adapter_name);
     const auto result =
         Quern({"logits", "-m", f32, "--lora", adapter.string(), "--tokens", "1,681,262"});
     CHECK(result.exit_code >= 3);
