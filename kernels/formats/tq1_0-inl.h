@@ -48,7 +48,8 @@ struct TQ1_0 {
         I number = L::SetI(0);
         for (int t = 0; t < 5; ++t) {
           number = number + number + number;
-          if (t < kTrits) number = number + trits[first + b + k + t * kBytes];
+          // What a NaN left may be any number: of it too, only the lowest byte counts.
+          if (t < kTrits) number = number + (trits[first + b + k + t * kBytes] & L::SetI(0xff));
         }
         number = number & L::SetI(0xff);
         // The ceiling is number + ceil(13 / 243 * number); the division as a product, exact here.

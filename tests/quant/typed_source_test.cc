@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,8 +47,8 @@ TEST_CASE("rows in any pieces are those of the encoder over the whole tensor") {
     for (const auto& [first, count] : {std::pair{0, 1}, {17, 3}, {299, 1}, {100, 170}, {5, 0}}) {
       std::vector<std::byte> piece(row * static_cast<size_t>(count));
       typed.ReadRows(0, first, count, piece);
-      CHECK(std::memcmp(piece.data(), wanted.data() + row * static_cast<size_t>(first),
-                        piece.size()) == 0);
+      const auto from = wanted.begin() + static_cast<std::ptrdiff_t>(row) * first;
+      CHECK(std::equal(piece.begin(), piece.end(), from));
     }
   }
 }
