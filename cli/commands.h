@@ -23,6 +23,7 @@ class App;
   X("perplexity", DefinePerplexity, "Measure how well a model foretells a text")                \
   X("kl-divergence", DefineKlDivergence, "Compare a model's predictions with another's")        \
   X("imatrix", DefineImatrix, "Measure which weights matter on a text, for quantize")           \
+  X("bench", DefineBench, "Measure how fast a model reads and generates")                       \
   X("logits", DefineLogits, "Show the best next tokens after a list of token ids")              \
   X("tokenize", DefineTokenize, "Encode text with a GGUF file's vocabulary")                    \
   X("chat-template", DefineChatTemplate, "Render a conversation with a chat template")
