@@ -46,14 +46,6 @@ std::string ReadSource(const std::string& path, Json& values) {
   return metadata.NeedText(keys::kChatTemplate);
 }
 
-void ApplySet(Json& values, const std::string& set) {
-  const size_t equals = set.find('=');
-  if (equals == 0 || equals == std::string::npos) {
-    Fail(ErrorKind::kUsage, "--set {}: NAME=JSON is wanted", set);
-  }
-  values[set.substr(0, equals)] = ParseOrderedJson(set.substr(equals + 1), "--set " + set);
-}
-
 int Run(const Options& options) {
   Json values = Json::object();
   const auto chat = ChatTemplate::Parse(ReadSource(options.source, values), options.source);
@@ -61,7 +53,7 @@ int Run(const Options& options) {
   values["tools"] =
       options.tools.empty() ? Json() : ParseOrderedJson(ReadFile(options.tools), options.tools);
   values["add_generation_prompt"] = options.add_generation_prompt;
-  for (const std::string& set : options.sets) ApplySet(values, set);
+  for (const std::string& set : options.sets) SetTemplateVariable(set, values);
   ChatTemplateOptions render;
   render.now = options.now;
   const std::string text = chat.Render(values, render);

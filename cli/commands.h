@@ -26,7 +26,9 @@ class App;
   X("bench", DefineBench, "Measure how fast a model reads and generates")                       \
   X("logits", DefineLogits, "Show the best next tokens after a list of token ids")              \
   X("tokenize", DefineTokenize, "Encode text with a GGUF file's vocabulary")                    \
-  X("chat-template", DefineChatTemplate, "Render a conversation with a chat template")
+  X("chat-template", DefineChatTemplate, "Render a conversation with a chat template")          \
+  X("export-ollama", DefineExportOllama,                                                        \
+    "Write a model for Ollama: folder with Modelfile, or its store")
 
 namespace quern::cli {
 

@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/error.h"
+#include "base/json_text.h"
 #include "gguf/keys.h"
 
 namespace quern::cli {
@@ -18,6 +20,14 @@ void SetTemplateTokens(const Metadata& metadata, nlohmann::ordered_json& values)
   set("eos_token", keys::kEosId);
   set("unk_token", keys::kUnknownId);
   set("pad_token", keys::kPaddingId);
+}
+
+void SetTemplateVariable(const std::string& set, nlohmann::ordered_json& values) {
+  const size_t equals = set.find('=');
+  if (equals == 0 || equals == std::string::npos) {
+    Fail(ErrorKind::kUsage, "--set {}: NAME=JSON is wanted", set);
+  }
+  values[set.substr(0, equals)] = ParseOrderedJson(set.substr(equals + 1), "--set " + set);
 }
 
 }  // namespace quern::cli
