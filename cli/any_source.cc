@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "base/file.h"
-#include "convert/checkpoint.h"
+#include "convert/bnb_source.h"
 
 namespace quern::cli {
 namespace {
@@ -25,7 +25,7 @@ bool IsGguf(const std::filesystem::path& path) {
 }  // namespace
 
 AnySource OpenAny(const std::filesystem::path& path) {
-  if (!IsGguf(path)) return {Checkpoint::Open(path), nullptr};
+  if (!IsGguf(path)) return {DecodeWeights(Checkpoint::Open(path)).tensors, nullptr};
   auto model = GgufModel::Open(path);
   return {model, model};
 }

@@ -13,7 +13,7 @@
 #include "cli/commands.h"
 #include "cli/file_type_source.h"
 #include "cli/size_text.h"
-#include "convert/checkpoint.h"
+#include "convert/bnb_source.h"
 #include "convert/hf_model.h"
 #include "gguf/gguf_writer.h"
 #include "quant/file_type.h"
@@ -106,7 +106,7 @@ std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> c
 
 Job ModelJob(const Options& options, HfModel model, Progress& progress) {
   std::shared_ptr<const TensorSource> checkpoint =
-      Merged(Checkpoint::Open(options.folder), options, model, progress);
+      Merged(OpenWeights(options.folder).tensors, options, model, progress);
   ConvertedModel converted = ConvertModel(model, std::move(checkpoint), options.outtype, progress);
   Job job{.file_type = converted.file_type,
           .tensors = std::move(converted.tensors),

@@ -153,8 +153,14 @@ void Checkpoint::ReadRows(size_t index, int64_t first, int64_t count,
   const TensorInfo& tensor = tensors()[index];
   QUERN_CHECK(first >= 0 && count >= 0 && first + count <= tensor.rows());
   QUERN_CHECK(static_cast<int64_t>(out.size()) == count * tensor.row_bytes());
+  ReadBytes(index, static_cast<uint64_t>(first * tensor.row_bytes()), out);
+}
+
+void Checkpoint::ReadBytes(size_t index, uint64_t offset, std::span<std::byte> out) const {
+  const auto bytes = static_cast<uint64_t>(tensors()[index].bytes());
+  QUERN_CHECK(offset <= bytes && out.size() <= bytes - offset);
   const Place& place = places_[index];
-  files_[place.file]->ReadAt(place.offset + static_cast<uint64_t>(first * tensor.row_bytes()), out);
+  files_[place.file]->ReadAt(place.offset + offset, out);
 }
 
 }  // namespace quern

@@ -30,6 +30,8 @@ class Checkpoint : public TensorSource {
 
   void ReadRows(size_t index, int64_t first, int64_t count,
                 std::span<std::byte> out) const override;
+  // Bytes of the tensor from `offset` on, through the ends of rows.
+  void ReadBytes(size_t index, uint64_t offset, std::span<std::byte> out) const;
 
  private:
   struct Place {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/json_text.h"
 #include "convert/json_fields.h"
+#include "convert/quantization_config.h"
 
 namespace quern {
 namespace fs = std::filesystem;
@@ -69,10 +70,7 @@ void CheckFamily(const JsonFields& fields, ModelConfig& config) {
     Fail(ErrorKind::kUnsupported, "{}: the model class '{}' is not supported (Quern knows {})",
          fields.name(), config.hf_class, KnownClasses());
   }
-  if (const auto quantization = fields.Object("quantization_config")) {
-    Fail(ErrorKind::kUnsupported, "{}: the checkpoint is quantized (quantization_config: '{}')",
-         fields.name(), quantization->Text("quant_method").value_or("?"));
-  }
+  CheckQuantization(fields);
   const auto activation = fields.Text("hidden_act").value_or("silu");
   if (activation != "silu" && activation != "swish") {
     Fail(ErrorKind::kUnsupported, "{}: the activation '{}' is not supported, only 'silu'",
