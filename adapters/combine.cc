@@ -244,6 +244,15 @@ std::string Escaped(const std::string& name) {
 
 }  // namespace
 
+std::string_view NameOf(Combination combination) {
+  constexpr std::string_view kNames[] = {
+#define QUERN_COMBINATION_TEXT(value, text) text,
+      QUERN_COMBINATIONS(QUERN_COMBINATION_TEXT)
+#undef QUERN_COMBINATION_TEXT
+  };
+  return kNames[static_cast<size_t>(combination)];
+}
+
 std::optional<Combination> CombinationFromName(std::string_view name) {
 #define QUERN_COMBINATION_NAME(value, text) \
   if (name == text) return Combination::k##value;

@@ -26,6 +26,7 @@ enum class Combination {
   QUERN_COMBINATIONS(QUERN_COMBINATION_ENUM)
 #undef QUERN_COMBINATION_ENUM
 };
+std::string_view NameOf(Combination combination);
 std::optional<Combination> CombinationFromName(std::string_view name);
 
 struct CombineOptions {

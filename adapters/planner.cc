@@ -12,18 +12,11 @@
 namespace quern {
 namespace {
 
-void RefuseKinds(const WeightedAdapter& weighted, bool tied) {
+void RefuseKinds(const WeightedAdapter& weighted) {
   const LoraConfig& config = weighted.adapter->config();
   if (!config.target_parameters.empty()) {
     Fail(ErrorKind::kUnsupported,
          "{}: an adapter of experts ('target_parameters') cannot be merged yet", config.name);
-  }
-  if (config.ensure_weight_tying && tied) {
-    Fail(
-        ErrorKind::kUnsupported,
-        "{}: 'ensure_weight_tying' is set and the base's output is tied to its embeddings: such an "
-        "adapter cannot be merged yet",
-        config.name);
   }
   if (weighted.weight == 0 || !std::isfinite(weighted.weight)) {
     Fail(ErrorKind::kUsage, "{}: a weight of {} merges nothing", weighted.adapter->name(),
@@ -48,7 +41,7 @@ Planner::Planner(const TensorSource& base, const BaseNames& names)
 
 void Planner::Add(const WeightedAdapter& weighted) {
   const LoraAdapter& adapter = *weighted.adapter;
-  RefuseKinds(weighted, IsTied());
+  RefuseKinds(weighted);
   Job job{.weighted = weighted, .used = std::vector<bool>(adapter.tensors().tensors().size())};
   for (const AdapterModule& module : adapter.modules()) AddModule(job, module);
   for (size_t t = 0; t < job.used.size(); ++t) {

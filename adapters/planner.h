@@ -57,6 +57,8 @@ class Planner {
   // planner_replacements.cc: what takes the place of the base's weights
   void AddSaved(Job& job, const AdapterModule& module);
   void AddSavedTensor(Job& job, size_t target, size_t part);
+  bool KeepsTied(const Job& job) const;
+  void CheckTiedCopy(Job& job, const AdapterModule& output) const;
   void AddBaseLayer(Job& job, size_t target, size_t part);
   void AddTrainedBias(Job& job, const AdapterModule& module);
   void AddTokens(Job& job, const AdapterModule& module);

@@ -13,6 +13,13 @@ namespace {
 constexpr int64_t kPieceWeights = int64_t{1} << 16;
 constexpr int64_t kParts = 64;
 
+bool HasOutputPair(const LoraAdapter& adapter) {
+  return std::any_of(adapter.modules().begin(), adapter.modules().end(),
+                     [](const AdapterModule& module) {
+                       return module.name + ".weight" == kOutputHfName && module[AdapterPart::kA];
+                     });
+}
+
 }  // namespace
 
 void Planner::AddModule(Job& job, const AdapterModule& module) {
@@ -48,7 +55,13 @@ void Planner::AddEmbedding(Job& job, const AdapterModule& module) {
          adapter.tensor(a ? *a : *b).name, a ? "lora_embedding_B" : "lora_embedding_A");
   }
   const size_t target = Target(job, module.name + ".weight", *b);
-  // Run-time LoRA of a tied model changes what goes in, not what comes out.
+  // Run-time LoRA of a tied model changes what goes in, not what comes out: that is a pair of its
+  // own, which an adapter that was trained tied (ensure_weight_tying) has beside this one.
+  if (adapter.config().ensure_weight_tying && IsTied() && !HasOutputPair(adapter)) {
+    Fail(ErrorKind::kUnsupported,
+         "{}: 'ensure_weight_tying' is set, and tensor '{}' has no counterpart for the output",
+         adapter.config().name, adapter.tensor(*b).name);
+  }
   if (plan_.tensors[target].place.hf_name == kEmbeddingsHfName && IsTied()) UntiedOutput(job);
   AddPair(job, module, {.a = *a, .b = *b, .target = target, .transposed = true},
           /*of_embedding=*/true);

@@ -63,6 +63,33 @@ void Planner::Replace(const Job& job, size_t target, size_t part, const char* ki
   AddStep(job, target, std::move(edit), {.adapter = {}, .tensor = {}, .kind = kind});
 }
 
+// Whether what is trained of the embeddings goes for the output too, which is tied to them.
+bool Planner::KeepsTied(const Job& job) const {
+  return job.adapter().config().ensure_weight_tying && IsTied();
+}
+
+// An output that was saved although it is tied must be what its embeddings are.
+void Planner::CheckTiedCopy(Job& job, const AdapterModule& output) const {
+  const LoraAdapter& adapter = job.adapter();
+  std::optional<size_t> embeddings;
+  for (const AdapterModule& module : adapter.modules()) {
+    if (module.name + ".weight" != kEmbeddingsHfName) continue;
+    embeddings = module[AdapterPart::kWeight] ? module[AdapterPart::kWeight]
+                                              : module[AdapterPart::kSavedWeight];
+  }
+  for (const AdapterPart kind : {AdapterPart::kWeight, AdapterPart::kSavedWeight}) {
+    const auto part = output[kind];
+    if (!part) continue;
+    if (!embeddings || !Same(adapter, *part, *embeddings)) {
+      Fail(ErrorKind::kUnsupported,
+           "{}: 'ensure_weight_tying' is set, but tensor '{}' is not what the embeddings are",
+           adapter.config().name, adapter.tensor(*part).name);
+    }
+    job.used[*part] = true;
+  }
+  if (const auto original = output[AdapterPart::kOriginalWeight]) job.used[*original] = true;
+}
+
 // Modules that were trained as a whole, and embeddings that were saved because they were resized.
 void Planner::AddSaved(Job& job, const AdapterModule& module) {
   const LoraAdapter& adapter = job.adapter();
@@ -71,6 +98,7 @@ void Planner::AddSaved(Job& job, const AdapterModule& module) {
       weight != kOutputHfName) {
     return;
   }
+  if (weight == kOutputHfName && KeepsTied(job)) return CheckTiedCopy(job, module);
   struct Slot {
     AdapterPart plain, saved, original;
     const char* ending;
@@ -88,7 +116,8 @@ void Planner::AddSaved(Job& job, const AdapterModule& module) {
     const size_t part = plain ? *plain : *saved;
     const size_t target = Target(job, module.name + slot.ending, part);
     // The output of a tied model keeps the base's embeddings.
-    if (plan_.tensors[target].place.hf_name == kEmbeddingsHfName && IsTied()) UntiedOutput(job);
+    const bool of_embeddings = plan_.tensors[target].place.hf_name == kEmbeddingsHfName;
+    if (of_embeddings && IsTied() && !KeepsTied(job)) UntiedOutput(job);
     AddSavedTensor(job, target, part);
     for (const auto index : {plain, saved, module[slot.original]}) {
       if (index) job.used[*index] = true;

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adapters/merge_check.h"
 #include "adapters/merged_source.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -103,6 +104,24 @@ std::shared_ptr<const TensorSource> Converted(std::shared_ptr<const TensorSource
   return std::make_shared<TypedSource>(std::move(named), types);
 }
 
+// A source whose tensor `wrong` has one weight (the last) that is four steps of bf16 off.
+class OneWrong : public TensorSource {
+ public:
+  OneWrong(const TensorSource& source, size_t wrong)
+      : TensorSource(source.name(), source.tensors()), source_(source), wrong_(wrong) {}
+  void ReadRows(size_t index, int64_t first, int64_t count,
+                std::span<std::byte> out) const override {
+    source_.ReadRows(index, first, count, out);
+    if (index == wrong_ && first + count == tensors()[index].rows()) {
+      out[out.size() - 2] ^= std::byte{4};
+    }
+  }
+
+ private:
+  const TensorSource& source_;
+  size_t wrong_;
+};
+
 struct BadCase {
   const char* adapter;
   const char* base;
@@ -194,6 +213,35 @@ TEST_CASE("bad adapters are refused, each with its reason") {
     CAPTURE(text);
     CHECK(kind == c.kind);
     CHECK(text.find(c.text) != std::string::npos);
+  }
+}
+
+TEST_CASE("a merge is what the formulas give in double, and a wrong weight in it is found") {
+  for (const Case& c : kCases) {
+    INFO(c.adapter);
+    const auto opened = Open(c);
+    if (!opened) continue;
+    const BaseNames names = HfBaseNames(*opened->base);
+    const MergedSource merged(opened->base, names, opened->adapters);
+    const BaseNames merged_names = HfBaseNames(merged);
+    const MergeCheck check =
+        CheckMerge(*opened->base, names, opened->adapters, merged, merged_names);
+    CHECK(check.tensors == static_cast<int64_t>(merged.tensors().size()));
+    CHECK(check.changed > 0);
+    CHECK(check.max_steps <= 1.001);
+    for (size_t t = 0; t < merged.tensors().size(); ++t) {
+      if (!merged.Changes(t) && t > 0) continue;
+      CAPTURE(merged.tensors()[t].name);
+      const OneWrong wrong(merged, t);
+      try {
+        CheckMerge(*opened->base, names, opened->adapters, wrong, merged_names);
+        FAIL("not found");
+      } catch (const Error& error) {
+        CHECK(error.kind() == ErrorKind::kOutput);
+        CHECK(std::string(error.what()).find(merged.tensors()[t].name) != std::string::npos);
+      }
+      if (merged.Changes(t)) break;
+    }
   }
 }
 

@@ -115,6 +115,14 @@ TEST_CASE("touching one side of a tied pair gives the output a tensor of its own
   CHECK(in["lm_head.weight"] == Floats{1, 2, 3, 4, 5, 6});
   CHECK(in["model.embed_tokens.weight"] == Floats{9, 9, 9, 9, 9, 9});
   CHECK(Contains(Refusal(true, {a, b}, R"(, "ensure_weight_tying": true)"), "ensure_weight_tying"));
+  // Trained tied, each side has a pair of its own (here the transposes of each other's).
+  const Merge tied(true,
+                   {a,
+                    b,
+                    {"lm_head.lora_A.weight", {2, 1}, {2, 3}},
+                    {"lm_head.lora_B.weight", {1, 3}, {1, 0, -1}}},
+                   R"(, "ensure_weight_tying": true)");
+  CHECK(tied["model.embed_tokens.weight"] == tied["lm_head.weight"]);
 }
 
 TEST_CASE("whole modules replace the base's, and may make the vocabulary longer") {
@@ -171,6 +179,22 @@ TEST_CASE("trained biases replace the base's") {
 TEST_CASE("experts are refused by name") {
   CHECK(Contains(Refusal(false, {kA, kB}, R"(, "target_parameters": ["experts.gate_up_proj"])"),
                  "target_parameters"));
+}
+
+TEST_CASE("a whole module that was trained tied stays tied") {
+  const MemoryTensor saved{"model.embed_tokens.weight", {2, 3}, {9, 8, 7, 6, 5, 4}};
+  MemoryTensor output{"lm_head.weight", {2, 3}, {9, 8, 7, 6, 5, 4}};
+  const std::string more =
+      R"(, "modules_to_save": ["embed_tokens", "lm_head"], "ensure_weight_tying": true)";
+  const Merge merge(true, {saved, output}, more);
+  CHECK(merge["model.embed_tokens.weight"] == saved.values);
+  CHECK_FALSE(merge.source->Find("lm_head.weight"));
+  CHECK_FALSE(merge.source->report().untied);
+  output.values[0] = 1;
+  CHECK(Contains(Refusal(true, {saved, output}, more), "'base_model.model.lm_head.weight'"));
+  // Without the flag the output keeps the base's embeddings.
+  const Merge untied(true, {saved}, R"(, "modules_to_save": ["embed_tokens"])");
+  CHECK(untied["lm_head.weight"] == Floats{1, 2, 3, 4, 5, 6});
 }
 
 }  // namespace
