@@ -9,9 +9,11 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/adapter_list.h"
+#include "cli/base_mode.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/file_type_source.h"
+#include "cli/merge_record.h"
 #include "cli/size_text.h"
 #include "convert/bnb_source.h"
 #include "convert/hf_model.h"
@@ -25,6 +27,7 @@ namespace {
 struct Options {
   std::string folder, outfile, outtype = "auto", split_size = "0", metadata, pre;
   std::vector<std::string> adapters;
+  BaseModeOptions base_mode;
   int64_t split_tensors = 0;
   int threads = 0;
   bool dry_run = false, vocab_only = false, force = false, json = false, quiet = false;
@@ -37,6 +40,7 @@ struct Job {
   Metadata keys;
   fs::path out;
   SplitPlan split;
+  std::shared_ptr<MergeRecord> merge;  // null: nothing is merged
 
   std::vector<TensorInfo> infos() const {
     return tensors ? tensors->tensors() : std::vector<TensorInfo>();
@@ -88,31 +92,32 @@ Job VocabularyJob(const Options& options, const HfModel& model, Progress& progre
 }
 
 // The checkpoint with the adapters merged into it, each value rounded to the checkpoint's type;
-// `model` gets the tokens that they add.
-std::shared_ptr<const TensorSource> Merged(std::shared_ptr<const TensorSource> checkpoint,
-                                           const Options& options, HfModel& model,
+// `model` gets the tokens that they add, `record` what was done.
+std::shared_ptr<const TensorSource> Merged(const Options& options, HfModel& model,
+                                           std::shared_ptr<MergeRecord>& record,
                                            Progress& progress) {
-  if (options.adapters.empty()) return checkpoint;
+  const MergeBase base = OpenHfBase(options.folder, options.base_mode);
   const auto adapters = OpenAdapters(options.adapters, options.folder);
-  const BaseNames names = HfBaseNames(*checkpoint);
-  auto merged = std::make_shared<MergedSource>(std::move(checkpoint), names, adapters);
+  auto merged = std::make_shared<MergedSource>(base.tensors, base.names, adapters);
   const MergeReport& report = merged->report();
   NoteMerge(report, progress);
   if (report.vocab > 0) {
     model = model.WithVocabulary(TokenizerFolder(report), report.vocab, progress);
   }
+  record = std::make_shared<MergeRecord>(base, adapters, std::nullopt, report);
   return merged;
 }
 
 Job ModelJob(const Options& options, HfModel model, Progress& progress) {
-  std::shared_ptr<const TensorSource> checkpoint =
-      Merged(OpenWeights(options.folder).tensors, options, model, progress);
+  Job job;
+  auto checkpoint = options.adapters.empty() ? OpenWeights(options.folder).tensors
+                                             : Merged(options, model, job.merge, progress);
   ConvertedModel converted = ConvertModel(model, std::move(checkpoint), options.outtype, progress);
-  Job job{.file_type = converted.file_type,
-          .tensors = std::move(converted.tensors),
-          .keys = std::move(converted.keys),
-          .out = OutputPath(options, converted.name, NameOf(converted.file_type)),
-          .split = {}};
+  job.file_type = converted.file_type;
+  job.tensors = std::move(converted.tensors);
+  job.keys = std::move(converted.keys);
+  if (job.merge) job.merge->SetKeys(job.keys);
+  job.out = OutputPath(options, converted.name, NameOf(converted.file_type));
   job.split.max_tensors = options.split_tensors;
   job.split.max_bytes = SplitBytes(options.split_size);
   return job;
@@ -183,6 +188,10 @@ void PrintResult(const Options& options, const Job& job, const GgufSink& sink) {
 }
 
 int Run(const Options& options) {
+  if (options.adapters.empty() &&
+      !(options.base_mode.mode.empty() && options.base_mode.bnb_type.empty())) {
+    Fail(ErrorKind::kUsage, "--base-mode and --bnb-type say what --lora is merged into");
+  }
   const ThreadLimit limit(options.threads);
   const auto progress = MakeProgress(options.quiet);
   const HfModel model =
@@ -201,7 +210,9 @@ int Run(const Options& options) {
   GgufSink sink(job.out, job.keys, job.infos(),
                 options.force ? Overwrite::kReplace : Overwrite::kRefuse, job.split);
   if (job.tensors) Stream(*job.tensors, sink, *progress);
+  if (job.merge) job.merge->CompleteKeys(sink);
   sink.Commit();
+  if (job.merge) job.merge->WriteBeside(sink.paths().front());
   PrintResult(options, job, sink);
   return 0;
 }
@@ -223,6 +234,7 @@ std::function<int()> DefineConvert(CLI::App& app) {
          "A PEFT adapter's folder to merge first, or FOLDER:WEIGHT; may be given repeatedly")
       ->expected(1)
       ->take_all();
+  AddBaseMode(app, options->base_mode);
   app.add_option("--split-max-size", options->split_size, "Tensor bytes per file: N, NK, NM or NG");
   app.add_option("--split-max-tensors", options->split_tensors, "Tensors per file")
       ->check(CLI::NonNegativeNumber);

@@ -42,20 +42,27 @@ bool IsTokenizerFile(const std::string& name) {
 }
 
 bool IsSideFile(const std::string& name) {
-  return Has(kModelNames, name) || IsTokenizerFile(name) ||
-         std::any_of(kBeginnings.begin(), kBeginnings.end(),
-                     [&](std::string_view beginning) { return name.starts_with(beginning); });
+  return Has(kModelNames, name) || IsTokenizerFile(name) || IsLicence(name);
 }
 
+// The weights are no longer quantized, whatever the base's were. A config that says nothing else
+// than before stays as it is.
 std::string MergedConfig(const std::string& text, const MergeReport& report) {
   auto config = ParseOrderedJson(text, std::string(kConfig));
   if (!config.is_object()) Fail(ErrorKind::kBadInput, "{}: is no JSON object", kConfig);
+  const bool was_quantized = config.erase("quantization_config") > 0;
+  if (!was_quantized && !report.untied && report.vocab == 0) return text;
   if (report.untied) config["tie_word_embeddings"] = false;
   if (report.vocab > 0) config["vocab_size"] = report.vocab;
   return config.dump(2) + "\n";
 }
 
 }  // namespace
+
+bool IsLicence(const std::string& name) {
+  return std::any_of(kBeginnings.begin(), kBeginnings.end(),
+                     [&](std::string_view beginning) { return name.starts_with(beginning); });
+}
 
 SideFiles ReadSideFiles(const fs::path& folder) {
   SideFiles files;
@@ -78,7 +85,7 @@ SideFiles ReadSideFiles(const fs::path& folder) {
 
 SideFiles MergedSideFiles(SideFiles files, const MergeReport& report) {
   for (auto& [name, text] : files) {
-    if (name == kConfig && (report.untied || report.vocab > 0)) text = MergedConfig(text, report);
+    if (name == kConfig) text = MergedConfig(text, report);
   }
   const fs::path tokenizer = TokenizerFolder(report);
   if (tokenizer.empty()) return files;

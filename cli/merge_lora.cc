@@ -1,27 +1,22 @@
+#include "cli/merge_lora.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
-#include "adapters/combine.h"
-#include "adapters/merged_source.h"
 #include "base/error.h"
 #include "base/file.h"
-#include "base/json_text.h"
 #include "base/parallel.h"
 #include "cli/adapter_list.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/file_type_source.h"
 #include "cli/grown_vocabulary.h"
-#include "cli/hf_files.h"
-#include "cli/size_text.h"
 #include "cli/verify_output.h"
-#include "convert/checkpoint.h"
 #include "convert/hf_model.h"
-#include "convert/hf_sink.h"
 #include "gguf/gguf_reader.h"
 #include "gguf/gguf_writer.h"
 #include "gguf/keys.h"
@@ -31,22 +26,10 @@ namespace quern::cli {
 namespace fs = std::filesystem;
 namespace {
 
-struct Options {
-  std::vector<std::string> words;     // BASE ADAPTER... OUT
-  std::vector<std::string> adapters;  // "folder" or "folder:0.5"
-  std::string base, out, outtype, shard_size = "5G";
-  std::string combination;  // empty: the exact weighted sum
-  CombineOptions combine;
-  int threads = 0;
-  bool force = false, json = false, quiet = false, verify = false;
-
-  Overwrite overwrite() const { return force ? Overwrite::kReplace : Overwrite::kRefuse; }
-};
-
 [[noreturn]] void FailUsage(const std::string& message) { Fail(ErrorKind::kUsage, "{}", message); }
 
 // The words that no option has given: the base first, the output last, adapters between them.
-void ParseWords(Options& options) {
+void ParseWords(MergeOptions& options) {
   auto words = options.words;
   if (options.base.empty()) {
     if (words.empty()) FailUsage("which base? quern merge-lora BASE ADAPTER OUT");
@@ -65,7 +48,7 @@ void ParseWords(Options& options) {
 bool IsGguf(const fs::path& path) { return path.extension() == ".gguf"; }
 
 // An output in the place of an input would destroy what is being read.
-void RefuseInputAsOutput(const Options& options) {
+void RefuseInputAsOutput(const MergeOptions& options) {
   std::vector<std::string> inputs = options.adapters;
   inputs.push_back(options.base);
   for (const std::string& input : inputs) {
@@ -76,35 +59,6 @@ void RefuseInputAsOutput(const Options& options) {
   }
 }
 
-// The adapters that are merged: those of the command line, or what --combine makes of them.
-std::vector<WeightedAdapter> AdaptersFor(const TensorSource& base, const BaseNames& names,
-                                         const Options& options) {
-  auto adapters = OpenAdapters(options.adapters, options.base);
-  if (options.combination.empty()) return adapters;
-  CombineOptions combine = options.combine;
-  const auto combination = CombinationFromName(options.combination);
-  if (!combination) FailUsage(fmt::format("--combine {}: there is no such", options.combination));
-  combine.combination = *combination;
-  // Each must fit the base by itself, too.
-  for (const WeightedAdapter& adapter : adapters) PlanMerge(base, names, std::span(&adapter, 1));
-  return {{.adapter = CombineAdapters(adapters, combine), .weight = 1}};
-}
-
-std::shared_ptr<const MergedSource> Merged(std::shared_ptr<const TensorSource> base,
-                                           const BaseNames& names, const Options& options) {
-  const auto adapters = AdaptersFor(*base, names, options);
-  return std::make_shared<MergedSource>(std::move(base), names, adapters);
-}
-
-void CheckSpace(const Options& options, const TensorSource& source) {
-  int64_t needed = 0;
-  for (const TensorInfo& tensor : source.tensors()) needed += tensor.bytes();
-  const uint64_t free = FreeSpace(options.out);
-  if (static_cast<uint64_t>(needed) > free) {
-    Fail(ErrorKind::kOutput, "{}: needs {} bytes, the disk has {} left", options.out, needed, free);
-  }
-}
-
 // A source that finds NaN and Inf in what is copied, too.
 std::shared_ptr<const TensorSource> Checked(std::shared_ptr<const TensorSource> source) {
   std::vector<Type> types;
@@ -112,75 +66,47 @@ std::shared_ptr<const TensorSource> Checked(std::shared_ptr<const TensorSource> 
   return std::make_shared<TypedSource>(std::move(source), types);
 }
 
-void RefuseQuantizedFolder(const fs::path& folder) {
-  const std::string name = (folder / "config.json").string();
-  const auto config = ParseJson(ReadFile(name), name);
-  if (config.is_object() && config.contains("quantization_config") &&
-      !config["quantization_config"].is_null()) {
-    Fail(ErrorKind::kUnsupported,
-         "{}: has a 'quantization_config', a base of 16 or 32 bits is needed", name);
-  }
-}
-
-MergeReport MergeFolder(const Options& options, Progress& progress) {
-  const auto shard_bytes = ParseSize(options.shard_size);
-  if (!shard_bytes || *shard_bytes == 0) {
-    FailUsage(fmt::format("--max-shard-size {}: should be a number, with K, M or G behind it",
-                          options.shard_size));
-  }
-  if (!options.outtype.empty()) {
-    FailUsage("--outtype is for an output that ends in .gguf; a folder keeps the base's types");
-  }
-  RefuseQuantizedFolder(options.base);
-  const auto side_files = ReadSideFiles(options.base);
-  const std::shared_ptr<const TensorSource> base = Checkpoint::Open(options.base);
-  const auto merged = Merged(base, HfBaseNames(*base), options);
-  CheckSpace(options, *merged);
-  HfSink sink(options.out, merged->tensors(), options.overwrite(), *shard_bytes);
-  for (const auto& [name, text] : MergedSideFiles(side_files, merged->report())) {
-    sink.AddFile(name, text);
-  }
-  Stream(*Checked(merged), sink, progress);
+// Writes a merged model as a GGUF file, its record within and beside it.
+void WriteGguf(const MergeOptions& options, const TensorSource& source, Metadata keys,
+               MergeRecord& record, Progress& progress) {
+  CheckSpace(options, source);
+  record.SetKeys(keys);
+  GgufSink sink(options.out, keys, source.tensors(), options.overwrite());
+  Stream(source, sink, progress);
+  record.CompleteKeys(sink);
   sink.Commit();
-  if (options.verify) VerifyOutput(*merged, *Checkpoint::Open(options.out), progress);
-  return merged->report();
+  record.WriteBeside(options.out);
+  if (!options.verify) return;
+  const auto written = GgufModel::Open(options.out);
+  VerifyOutput(source, *written, progress);
+  VerifyMerge(options, record, *written, GgufBaseNames(*written, written->metadata()));
 }
 
 // A HF base into a GGUF file, as convert writes the merged checkpoint.
-MergeReport MergeFolderIntoGguf(const Options& options, Progress& progress) {
-  RefuseQuantizedFolder(options.base);
+std::unique_ptr<MergeRecord> MergeFolderIntoGguf(const MergeOptions& options, Progress& progress) {
   HfModel model = HfModel::Open(options.base, {.overrides = {}, .pre = {}}, progress);
   if (!model.has_model()) FailUsage(fmt::format("{}: is no HF model folder", options.base));
-  const std::shared_ptr<const TensorSource> base = Checkpoint::Open(options.base);
-  const auto merged = Merged(base, HfBaseNames(*base), options);
-  if (const int64_t vocab = merged->report().vocab; vocab > 0) {
-    model = model.WithVocabulary(TokenizerFolder(merged->report()), vocab, progress);
+  Merge merge = PlanMergeOf(OpenHfBase(options.base, options.base_mode), options);
+  if (const int64_t vocab = merge.report().vocab; vocab > 0) {
+    model = model.WithVocabulary(TokenizerFolder(merge.report()), vocab, progress);
   }
-  const ConvertedModel converted =
-      ConvertModel(model, merged, options.outtype.empty() ? "auto" : options.outtype, progress);
-  CheckSpace(options, *converted.tensors);
-  GgufSink sink(options.out, converted.keys, converted.tensors->tensors(), options.overwrite());
-  Stream(*converted.tensors, sink, progress);
-  sink.Commit();
-  if (options.verify) VerifyOutput(*converted.tensors, *GgufModel::Open(options.out), progress);
-  return merged->report();
+  const ConvertedModel converted = ConvertModel(
+      model, merge.tensors, options.outtype.empty() ? "auto" : options.outtype, progress);
+  WriteGguf(options, *converted.tensors, converted.keys, *merge.record, progress);
+  return std::move(merge.record);
 }
 
-bool IsQuantizedModel(const TensorSource& model) {
-  for (const TensorInfo& tensor : model.tensors()) {
-    if (IsQuantized(tensor.type)) return true;
-  }
-  return false;
-}
-
-MergeReport MergeGguf(const Options& options, Progress& progress) {
+std::unique_ptr<MergeRecord> MergeGguf(const MergeOptions& options, Progress& progress) {
   std::optional<FileType> type;
   if (!options.outtype.empty()) {
     type = FileTypeFromName(options.outtype);
     if (!type) FailUsage(fmt::format("--outtype {}: there is no such type", options.outtype));
   }
   const auto model = GgufModel::Open(options.base);
-  if (IsQuantizedModel(*model)) {
+  Merge merge = PlanMergeOf(OpenGgufBase(model, options.base_mode), options);
+  const auto& tensors = model->tensors();
+  if (std::any_of(tensors.begin(), tensors.end(),
+                  [](const TensorInfo& tensor) { return IsQuantized(tensor.type); })) {
     if (!type) {
       FailUsage(fmt::format("{}: is quantized: say with --outtype what the merged model should be",
                             options.base));
@@ -190,72 +116,61 @@ MergeReport MergeGguf(const Options& options, Progress& progress) {
         "a little more than a merge into the original would",
         options.base));
   }
-  const auto merged = Merged(model, GgufBaseNames(*model, model->metadata()), options);
   Metadata metadata = model->metadata();
   for (const std::string_view key : {keys::kSplitNo, keys::kSplitCount, keys::kSplitTensors}) {
     metadata.Remove(key);
   }
-  if (merged->report().vocab > 0) GrowVocabulary(merged->report(), metadata, progress);
-  const auto source = type ? QuantizedSource(merged, *type, metadata) : Checked(merged);
-  CheckSpace(options, *source);
-  GgufSink sink(options.out, metadata, source->tensors(), options.overwrite());
-  Stream(*source, sink, progress);
-  sink.Commit();
-  if (options.verify) VerifyOutput(*source, *GgufModel::Open(options.out), progress);
-  return merged->report();
+  if (merge.report().vocab > 0) GrowVocabulary(merge.report(), metadata, progress);
+  const auto source =
+      type ? QuantizedSource(merge.tensors, *type, metadata) : Checked(merge.tensors);
+  WriteGguf(options, *source, std::move(metadata), *merge.record, progress);
+  return std::move(merge.record);
 }
 
-void PrintJson(const Options& options, const MergeReport& report) {
-  nlohmann::ordered_json out;
-  out["base"] = options.base;
-  out["adapters"] = options.adapters;
-  out["output"] = options.out;
-  out["deltas"] = nlohmann::ordered_json::array();
-  for (const MergeDelta& delta : report.deltas) {
-    out["deltas"].push_back({{"tensor", delta.tensor},
-                             {"kind", delta.kind},
-                             {"adapter", delta.adapter},
-                             {"rank", delta.rank},
-                             {"scale", delta.scale},
-                             {"norm", delta.norm}});
-  }
-  out["total_norm"] = report.total_norm;
-  out["untied"] = report.untied;
-  if (report.vocab > 0) out["vocab_size"] = report.vocab;
-  out["notes"] = report.notes;
-  fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-
-void PrintText(const Options& options, const MergeReport& report) {
+void PrintText(const MergeOptions& options, const MergeRecord& record) {
+  const MergeReport& report = record.report();
   fmt::print("{:<52} {:<6} {:>5} {:>10} {:>12}\n", "tensor", "kind", "rank", "scale",
              "norm of delta");
   for (const MergeDelta& delta : report.deltas) {
     fmt::print("{:<52} {:<6} {:>5} {:>10.4g} {:>12.5g}\n", delta.tensor, delta.kind, delta.rank,
                delta.scale, delta.norm);
   }
-  fmt::print("{} deltas of {} adapter{}, norm {:.5g} in all\n{}\n", report.deltas.size(),
-             options.adapters.size(), options.adapters.size() == 1 ? "" : "s", report.total_norm,
-             options.out);
+  fmt::print("{} deltas of {} adapter{}, norm {:.5g} in all\n", report.deltas.size(),
+             options.adapters.size(), options.adapters.size() == 1 ? "" : "s", report.total_norm);
+  if (const auto& check = record.check()) {
+    fmt::print("verified: {} tensors, {} of them changed, at most {:.3f} steps from W + B A{}\n",
+               check->tensors, check->changed, check->max_steps,
+               check->worst.empty() ? "" : fmt::format(" ({})", check->worst));
+    if (check->quantized > 0) {
+      fmt::print("verified: {} quantized tensors, byte for byte as the merge gives them anew\n",
+                 check->quantized);
+    }
+  }
+  fmt::print("{}\n", options.out);
 }
 
-int Run(Options& options) {
+int Run(MergeOptions& options) {
   ParseWords(options);
   const bool into_gguf = IsGguf(options.out), of_folder = fs::is_directory(options.base);
   if (!of_folder && !into_gguf) {
     FailUsage(fmt::format("{}: a GGUF base gives a GGUF file, its name should end in .gguf",
                           options.out));
   }
+  if (options.format != "hf" && into_gguf) {
+    FailUsage("--format is for a folder, the output ends in .gguf");
+  }
   RefuseInputAsOutput(options);
   const ThreadLimit limit(options.threads);
   const auto progress = MakeProgress(options.quiet);
-  const MergeReport report = !of_folder  ? MergeGguf(options, *progress)
-                             : into_gguf ? MergeFolderIntoGguf(options, *progress)
-                                         : MergeFolder(options, *progress);
-  for (const std::string& note : report.notes) progress->Note(note);
+  const auto record = !of_folder                ? MergeGguf(options, *progress)
+                      : into_gguf               ? MergeFolderIntoGguf(options, *progress)
+                      : options.format == "pth" ? MergeIntoPth(options, *progress)
+                                                : MergeIntoFolder(options, *progress);
+  for (const std::string& note : record->report().notes) progress->Note(note);
   if (options.json) {
-    PrintJson(options, report);
+    fmt::print("{}", record->Manifest(options.out));
   } else {
-    PrintText(options, report);
+    PrintText(options, *record);
   }
   return 0;
 }
@@ -263,7 +178,7 @@ int Run(Options& options) {
 }  // namespace
 
 std::function<int()> DefineMergeLora(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<MergeOptions>();
   app.add_option("FILES", options->words,
                  "The base (a HF folder or a GGUF file), the adapters (PEFT folders, each with "
                  ":WEIGHT behind it if not all of it is wanted), the output")
@@ -279,6 +194,11 @@ std::function<int()> DefineMergeLora(CLI::App& app) {
   app.add_option("-o,--output", options->out,
                  "The output: a GGUF file where it ends in .gguf, otherwise a HF folder")
       ->type_name("OUT");
+  app.add_option("--format", options->format,
+                 "What a folder is: hf, or pth, the consolidated.00.pth and params.json that "
+                 "Llama's own code loads")
+      ->check(CLI::IsMember({"hf", "pth"}))
+      ->capture_default_str();
   app.add_option("--combine", options->combination,
                  "Make one adapter of several first, as PEFT's add_weighted_adapter does: cat, "
                  "linear, svd, ties, dare_linear, dare_ties, magnitude_prune; otherwise they are "
@@ -291,15 +211,19 @@ std::function<int()> DefineMergeLora(CLI::App& app) {
   app.add_option("--svd-rank", options->combine.svd_rank, "svd: the rank, 0: the largest there is")
       ->check(CLI::NonNegativeNumber);
   app.add_option("--seed", options->combine.seed, "dare: which weights are dropped");
+  AddBaseMode(app, options->base_mode);
   app.add_option("--outtype", options->outtype,
                  "The type of a GGUF output: f32, f16, bf16, q8_0, q4_k_m, ...");
   app.add_option("--max-shard-size", options->shard_size,
                  "The largest safetensors file of a folder: N, NK, NM or NG bytes")
       ->capture_default_str();
-  app.add_flag("--verify", options->verify,
-               "Read the output back and compare it with W + B A computed anew");
+  app.add_flag(
+      "--verify", options->verify,
+      "Read the output back, compare it byte for byte with the merge done again, and with W + "
+      "B A computed in double by code of its own");
   app.add_flag("--force", options->force, "Replace an output that exists");
-  app.add_flag("--json", options->json, "Print the deltas as JSON");
+  app.add_flag("--json", options->json,
+               "Print the manifest of the merge: what was merged, and every delta");
   app.add_flag("-q,--quiet", options->quiet, "No progress");
   app.add_option("--threads", options->threads, "Threads, 0: all cores")
       ->check(CLI::NonNegativeNumber);

@@ -332,9 +332,9 @@ void BnbSource::ReadRows(size_t index, int64_t first, int64_t count,
 }
 
 HfWeights DecodeWeights(std::shared_ptr<const Checkpoint> checkpoint) {
-  if (!BnbSource::IsQuantized(*checkpoint)) return {std::move(checkpoint), nullptr};
-  auto decoded = std::make_shared<BnbSource>(std::move(checkpoint));
-  return {decoded, decoded};
+  if (!BnbSource::IsQuantized(*checkpoint)) return {checkpoint, checkpoint, nullptr};
+  auto decoded = std::make_shared<BnbSource>(checkpoint);
+  return {std::move(checkpoint), decoded, decoded};
 }
 
 HfWeights OpenWeights(const std::filesystem::path& path) {

@@ -62,6 +62,7 @@ class BnbSource : public TensorSource {
 
 // The weights of a HF checkpoint, whatever they are stored as.
 struct HfWeights {
+  std::shared_ptr<const Checkpoint> checkpoint;
   std::shared_ptr<const TensorSource> tensors;
   std::shared_ptr<const BnbSource> decoded;  // the same, where bitsandbytes has quantized some
 };

@@ -148,6 +148,12 @@ std::shared_ptr<Checkpoint> Checkpoint::Open(const fs::path& path) {
   return std::shared_ptr<Checkpoint>(new Checkpoint(std::move(parts)));
 }
 
+std::vector<fs::path> Checkpoint::paths() const {
+  std::vector<fs::path> paths;
+  for (const auto& file : files_) paths.emplace_back(file->name());
+  return paths;
+}
+
 void Checkpoint::ReadRows(size_t index, int64_t first, int64_t count,
                           std::span<std::byte> out) const {
   const TensorInfo& tensor = tensors()[index];

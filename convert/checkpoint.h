@@ -27,6 +27,8 @@ class Checkpoint : public TensorSource {
   std::string_view DtypeOf(size_t index) const { return places_[index].dtype; }
   // The file that holds the tensor.
   const std::string& PathOf(size_t index) const { return files_[places_[index].file]->name(); }
+  // All files that hold tensors.
+  std::vector<std::filesystem::path> paths() const;
 
   void ReadRows(size_t index, int64_t first, int64_t count,
                 std::span<std::byte> out) const override;

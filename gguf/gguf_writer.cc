@@ -176,6 +176,17 @@ void GgufSink::WriteRows(size_t index, int64_t first, std::span<const std::byte>
   rows_written_[index] += count;
 }
 
+void GgufSink::ReplaceKey(std::string_view key, Value value) {
+  File& file = *files_.front();
+  QUERN_CHECK(file.metadata.Has(key));
+  std::vector<uint64_t> offsets;
+  const size_t size = GgufHeaderBytes(file.metadata, file.tensors, offsets).size();
+  file.metadata.Set(key, std::move(value));
+  const auto header = GgufHeaderBytes(file.metadata, file.tensors, offsets);
+  QUERN_CHECK(header.size() == size);
+  file.output.WriteAt(0, header);
+}
+
 void GgufSink::Validate(const File& file) const {
   const MappedFile written(file.output.temporary_path());
   const std::string name = file.output.path().string();

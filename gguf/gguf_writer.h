@@ -37,6 +37,9 @@ class GgufSink : public TensorSink {
 
   void WriteRows(size_t index, int64_t first, std::span<const std::byte> rows) override;
   void Commit() override;
+  // Gives a key another value of as many bytes: for what is known only once the tensors are
+  // written.
+  void ReplaceKey(std::string_view key, Value value);
   // The final names.
   std::vector<std::filesystem::path> paths() const;
   uint64_t total_bytes() const;
