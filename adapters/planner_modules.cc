@@ -13,11 +13,19 @@ namespace {
 constexpr int64_t kPieceWeights = int64_t{1} << 16;
 constexpr int64_t kParts = 64;
 
-bool HasOutputPair(const LoraAdapter& adapter) {
+// Whether an adapter has a pair for the module of this weight.
+bool HasPair(const LoraAdapter& adapter, const char* hf_weight, AdapterPart a) {
   return std::any_of(adapter.modules().begin(), adapter.modules().end(),
-                     [](const AdapterModule& module) {
-                       return module.name + ".weight" == kOutputHfName && module[AdapterPart::kA];
+                     [&](const AdapterModule& module) {
+                       return module.name + ".weight" == hf_weight && module[a];
                      });
+}
+
+[[noreturn]] void FailUntied(const LoraAdapter& adapter, size_t part) {
+  Fail(ErrorKind::kUnsupported,
+       "{}: 'ensure_weight_tying' is set, and tensor '{}' has no counterpart on the other side of "
+       "the tied pair",
+       adapter.config().name, adapter.tensor(part).name);
 }
 
 }  // namespace
@@ -40,6 +48,10 @@ void Planner::AddLinear(Job& job, const AdapterModule& module) {
     Fail(ErrorKind::kBadInput, "{}: tensor '{}' has no {} beside it", adapter.name(),
          adapter.tensor(a ? *a : *b).name, a ? "lora_B" : "lora_A");
   }
+  if (KeepsTied(job) && module.name + ".weight" == kOutputHfName &&
+      !HasPair(adapter, kEmbeddingsHfName, AdapterPart::kEmbeddingA)) {
+    FailUntied(adapter, *b);
+  }
   const Pair pair{.a = *a,
                   .b = *b,
                   .target = Target(job, module.name + ".weight", *b),
@@ -57,11 +69,7 @@ void Planner::AddEmbedding(Job& job, const AdapterModule& module) {
   const size_t target = Target(job, module.name + ".weight", *b);
   // Run-time LoRA of a tied model changes what goes in, not what comes out: that is a pair of its
   // own, which an adapter that was trained tied (ensure_weight_tying) has beside this one.
-  if (adapter.config().ensure_weight_tying && IsTied() && !HasOutputPair(adapter)) {
-    Fail(ErrorKind::kUnsupported,
-         "{}: 'ensure_weight_tying' is set, and tensor '{}' has no counterpart for the output",
-         adapter.config().name, adapter.tensor(*b).name);
-  }
+  if (KeepsTied(job) && !HasPair(adapter, kOutputHfName, AdapterPart::kA)) FailUntied(adapter, *b);
   if (plan_.tensors[target].place.hf_name == kEmbeddingsHfName && IsTied()) UntiedOutput(job);
   AddPair(job, module, {.a = *a, .b = *b, .target = target, .transposed = true},
           /*of_embedding=*/true);

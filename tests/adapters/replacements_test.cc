@@ -117,8 +117,8 @@ TEST_CASE("touching one side of a tied pair gives the output a tensor of its own
   CHECK(Contains(Refusal(true, {a, b}, R"(, "ensure_weight_tying": true)"), "ensure_weight_tying"));
   // Trained tied, each side has a pair of its own (here the transposes of each other's).
   const Merge tied(true,
-                   {a,
-                    b,
+                   {{"model.embed_tokens.lora_embedding_A", {3, 1}, {1, 0, -1}},
+                    {"model.embed_tokens.lora_embedding_B", {1, 2}, {2, 3}},
                     {"lm_head.lora_A.weight", {2, 1}, {2, 3}},
                     {"lm_head.lora_B.weight", {1, 3}, {1, 0, -1}}},
                    R"(, "ensure_weight_tying": true)");
