@@ -22,6 +22,10 @@ class App;
   X("run", DefineRun, "Continue a prompt")                                                      \
   X("perplexity", DefinePerplexity, "Measure how well a model foretells a text")                \
   X("kl-divergence", DefineKlDivergence, "Compare a model's predictions with another's")        \
+  X("verify", DefineVerify, "Judge a quantized model by thresholds, for CI; report as HTML")    \
+  X("hellaswag", DefineHellaswag, "Score a model on HellaSwag's endings")                       \
+  X("winogrande", DefineWinogrande, "Score a model on Winogrande's sentences")                  \
+  X("multiple-choice", DefineMultipleChoice, "Score a model on questions with several answers") \
   X("imatrix", DefineImatrix, "Measure which weights matter on a text, for quantize")           \
   X("bench", DefineBench, "Measure how fast a model reads and generates")                       \
   X("logits", DefineLogits, "Show the best next tokens after a list of token ids")              \

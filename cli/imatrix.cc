@@ -1,7 +1,12 @@
+#include "quant/imatrix.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -9,6 +14,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "model/eval/imatrix_collector.h"
+#include "model/eval/imatrix_statistics.h"
 #include "model/runner.h"
 
 namespace quern::cli {
@@ -17,37 +23,119 @@ namespace {
 struct Options {
   std::string model, text, out = "imatrix.gguf", format = "gguf";
   std::vector<std::string> in_files;
-  int64_t context = 512, chunks = -1;
+  int64_t context = 512, chunks = -1, first = 0, save_every = 0;
   int threads = 0;
   bool process_output = false, parse_special = false, force = false, quiet = false;
+  bool statistics = false, json = false, no_ppl = false;
 };
+
+bool IsGguf(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  char magic[4];
+  return in.read(magic, sizeof magic) && std::string_view(magic, sizeof magic) == "GGUF";
+}
+
+void Join(const std::string& path, int64_t chunk_size, ImatrixCollector& collector) {
+  if (IsGguf(path)) {
+    collector.Add(*GgufModel::Open(path));
+    return;
+  }
+  // An old file has means, and how many chunks they are of.
+  const Imatrix old = ReadImatrix(path);
+  for (const auto& [name, means] : old.weights) {
+    collector.AddMeans(path, name, means, std::max<int64_t>(old.chunks, 1) * chunk_size);
+  }
+  for (const std::string& dataset : old.datasets) collector.AddDataset(dataset);
+}
+
+void Write(const Options& options, const ImatrixCollector& collector, const std::string& path) {
+  const auto overwrite = options.force ? Overwrite::kReplace : Overwrite::kRefuse;
+  if (options.format == "dat") {
+    collector.WriteDat(path, options.context, overwrite);
+  } else {
+    collector.WriteGguf(path, options.context, overwrite);
+  }
+}
+
+void PrintStatisticsJson(const std::vector<ImatrixStatistics>& all) {
+  nlohmann::json out = {{"tensors", nlohmann::json::array()}, {"layers", nlohmann::json::array()}};
+  for (const ImatrixStatistics& s : all) {
+    nlohmann::json entry = {{"name", s.name},        {"values", s.values},
+                            {"sum", s.sum},          {"min", s.least},
+                            {"max", s.most},         {"mean", s.mean},
+                            {"stddev", s.deviation}, {"active", s.active},
+                            {"entropy", s.entropy},  {"entropy_norm", s.entropy_share},
+                            {"zd", s.outliers}};
+    if (s.similarity) entry["cos_sim"] = *s.similarity;
+    out["tensors"].push_back(std::move(entry));
+  }
+  for (const ImatrixLayer& layer : LayersOf(all)) {
+    out["layers"].push_back({{"layer", layer.layer},
+                             {"sum", layer.sum},
+                             {"zd", layer.outliers},
+                             {"cos_sim", layer.similarity}});
+  }
+  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+}
+
+void PrintStatistics(const std::vector<ImatrixStatistics>& all) {
+  fmt::print(
+      "{:>5} {:<20} {:>12} {:>10} {:>12} {:>10} {:>10} {:>8} {:>7} {:>9} {:>8} {:>8} {:>7}\n",
+      "layer", "tensor", "sum(x^2)", "min", "max", "mean", "stddev", "active", "values", "entropy",
+      "of most", "ZD", "cos");
+  for (const ImatrixStatistics& s : all) {
+    fmt::print(
+        "{:>5} {:<20} {:12.2f} {:10.4f} {:12.4f} {:10.4f} {:10.4f} {:6.2f} % {:7} {:9.4f} {:6.2f} "
+        "% "
+        "{:6.2f} % {:>7}\n",
+        s.layer < 0 ? "-" : fmt::format("{}", s.layer), s.role, s.sum, s.least, s.most, s.mean,
+        s.deviation, 100 * s.active, s.values, s.entropy, 100 * s.entropy_share, 100 * s.outliers,
+        s.similarity ? fmt::format("{:.4f}", *s.similarity) : "-");
+  }
+  fmt::print("\n{:>5} {:>12} {:>8} {:>7}\n", "layer", "sum(x^2)", "ZD", "cos");
+  for (const ImatrixLayer& layer : LayersOf(all)) {
+    fmt::print("{:>5} {:12.2f} {:6.2f} % {:7.4f}\n", layer.layer, layer.sum, 100 * layer.outliers,
+               layer.similarity);
+  }
+}
+
+int ShowStatistics(const Options& options, const ImatrixCollector& collector) {
+  if (options.in_files.empty()) {
+    Fail(ErrorKind::kUsage, "--show-statistics needs an imatrix file (--in-file)");
+  }
+  const auto all = StatisticsOf(collector);
+  options.json ? PrintStatisticsJson(all) : PrintStatistics(all);
+  return 0;
+}
+
+void Collect(const Options& options, ImatrixCollector& collector) {
+  const auto progress = MakeProgress(options.quiet);
+  const auto runner = Runner::Open(options.model);
+  const Tokenizer& tokenizer = runner->tokenizer();
+  const auto tokens = tokenizer.Encode(ReadFile(options.text), true, options.parse_special);
+  collector.AddDataset(options.text);
+  CollectImatrix(runner->forward(), collector, tokens, FirstOfChunk(tokenizer), options.context,
+                 options.first, options.chunks, [&](int64_t done, int64_t total) {
+                   progress->Step(done, total, "chunk");
+                   if (options.save_every > 0 && done % options.save_every == 0) {
+                     Write(options, collector, fmt::format("{}.at_{}", options.out, done));
+                   }
+                 });
+}
 
 int Run(const Options& options) {
   const ThreadLimit limit(options.threads);
   if (options.in_files.empty() && (options.model.empty() || options.text.empty())) {
     Fail(ErrorKind::kUsage, "give a model and a text (-m, -f), or files to join (--in-file)");
   }
-  const auto overwrite = options.force ? Overwrite::kReplace : Overwrite::kRefuse;
+  ImatrixCollector collector(options.process_output);
+  for (const std::string& file : options.in_files) Join(file, options.context, collector);
+  if (options.statistics) return ShowStatistics(options, collector);
   if (!options.force && std::filesystem::exists(options.out)) {
     Fail(ErrorKind::kOutput, "{}: exists already; --force replaces it", options.out);
   }
-  const auto progress = MakeProgress(options.quiet);
-  ImatrixCollector collector(options.process_output);
-  for (const std::string& file : options.in_files) collector.Add(*GgufModel::Open(file));
-  if (!options.model.empty() && !options.text.empty()) {
-    const auto runner = Runner::Open(options.model);
-    const Tokenizer& tokenizer = runner->tokenizer();
-    const auto tokens = tokenizer.Encode(ReadFile(options.text), true, options.parse_special);
-    CollectImatrix(runner->forward(), collector, tokens, FirstOfChunk(tokenizer), options.context,
-                   options.chunks,
-                   [&](int64_t done, int64_t total) { progress->Step(done, total, "chunk"); });
-    collector.AddDataset(options.text);
-  }
-  if (options.format == "dat") {
-    collector.WriteDat(options.out, options.context, overwrite);
-  } else {
-    collector.WriteGguf(options.out, options.context, overwrite);
-  }
+  if (!options.model.empty() && !options.text.empty()) Collect(options, collector);
+  Write(options, collector, options.out);
   fmt::print("{}: {} tensors measured\n", options.out, collector.entries().size());
   return 0;
 }
@@ -61,16 +149,31 @@ std::function<int()> DefineImatrix(CLI::App& app) {
   app.add_option("-o,--output", options->out, "The file to write (imatrix.gguf)");
   app.add_option("--output-format", options->format, "gguf, or dat of old (gguf)")
       ->check(CLI::IsMember({"gguf", "dat"}));
-  app.add_option("--in-file", options->in_files, "An imatrix file in GGUF form to add; repeatable");
+  app.add_option("--in-file", options->in_files,
+                 "An imatrix file to add, GGUF or .dat; several with commas, or repeated")
+      ->delimiter(',');
   app.add_option("-c,--ctx-size", options->context, "Tokens per chunk (512)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
   app.add_option("--chunks", options->chunks, "How many chunks at most; -1: all (-1)");
+  app.add_option("--chunk,--from-chunk", options->first,
+                 "Chunks of the text to leave out first (0)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_option("--save-frequency", options->save_every,
+                 "Write OUTPUT.at_N after every so many chunks, too; 0: never (0)")
+      ->check(CLI::NonNegativeNumber);
+  app.add_flag("--show-statistics", options->statistics,
+               "Tell of the files of --in-file how their values are spread, and stop");
+  app.add_flag("--json", options->json, "The statistics as JSON");
+  app.add_flag("--no-ppl", options->no_ppl, "Of no effect: no perplexity is computed here");
   app.add_flag("--process-output", options->process_output, "Measure output.weight, too");
   app.add_flag("--parse-special", options->parse_special, "Control tokens in the text count");
   app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
   app.add_flag("--force", options->force, "Replace an existing file");
   app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.footer("Example:\n  quern imatrix -m model-bf16.gguf -f text.txt -o imatrix.gguf");
+  app.footer(
+      "Examples:\n  quern imatrix -m model-bf16.gguf -f text.txt -o imatrix.gguf\n"
+      "  quern imatrix --in-file a.gguf --in-file b.dat -o both.gguf\n"
+      "  quern imatrix --in-file imatrix.gguf --show-statistics");
   return [options] { return Run(*options); };
 }
 

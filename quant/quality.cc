@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/error.h"
 #include "kernels/codec.h"
 
 namespace quern {
@@ -23,6 +24,20 @@ void EncodingError::Add(const EncodingError& other) {
   largest_error = std::max(largest_error, other.largest_error);
 }
 
+EncodingError MeasureError(std::span<const float> weights, std::span<const float> got) {
+  QUERN_CHECK(weights.size() == got.size());
+  EncodingError error;
+  error.weights = std::ssize(weights);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const double weight = weights[i];
+    const double difference = got[i] - weight;
+    error.squared_error += difference * difference;
+    error.squared_weight += weight * weight;
+    error.largest_error = std::max(error.largest_error, std::abs(static_cast<float>(difference)));
+  }
+  return error;
+}
+
 QualityMeter::QualityMeter(std::vector<Type> types)
     : types_(std::move(types)), errors_(types_.size()) {}
 
@@ -33,18 +48,11 @@ void QualityMeter::Encoded(size_t tensor, int64_t, std::span<const float> weight
   constexpr size_t kPiece = 2048;
   std::array<float, kPiece> decoded;
   EncodingError error;
-  error.weights = static_cast<int64_t>(weights.size());
   for (size_t done = 0; done < weights.size(); done += kPiece) {
     const size_t count = std::min(kPiece, weights.size() - done);
     const auto offset = static_cast<size_t>(RowBytes(type, static_cast<int64_t>(done)));
     Decode(type, encoded.data() + offset, static_cast<int64_t>(count), decoded.data());
-    for (size_t i = 0; i < count; ++i) {
-      const double weight = weights[done + i];
-      const double difference = decoded[i] - weight;
-      error.squared_error += difference * difference;
-      error.squared_weight += weight * weight;
-      error.largest_error = std::max(error.largest_error, std::abs(static_cast<float>(difference)));
-    }
+    error.Add(MeasureError(weights.subspan(done, count), std::span(decoded).first(count)));
   }
   std::lock_guard lock(mutex_);
   errors_[tensor].Add(error);

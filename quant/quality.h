@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 #include "quant/typed_source.h"
@@ -20,6 +21,9 @@ struct EncodingError {
   double relative() const;
   void Add(const EncodingError& other);
 };
+
+// Of `got` against `weights`, which are as many.
+EncodingError MeasureError(std::span<const float> weights, std::span<const float> got);
 
 // Measures a TypedSource's tensors while they are encoded: decodes each piece again.
 class QualityMeter : public EncodeObserver {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "gguf/gguf_writer.h"
@@ -13,6 +14,8 @@ namespace quern {
 namespace {
 
 constexpr std::string_view kSums = ".in_sum2", kCounts = ".counts";
+// Beyond this a float is no count any more that could be added to.
+constexpr float kMostTokens = 9e15F;
 constexpr const char* kDatasets = "imatrix.datasets";
 constexpr const char* kChunkCount = "imatrix.chunk_count";
 constexpr const char* kChunkSize = "imatrix.chunk_size";
@@ -46,9 +49,9 @@ void AppendText(std::vector<std::byte>& out, const std::string& text) {
 void ImatrixCollector::Input(std::string_view weight_name, const float* x, int64_t tokens,
                              int64_t cols) {
   if (weight_name == "output.weight" && !process_output_) return;
-  Entry& entry = entries_[std::string(weight_name)];
-  entry.sums.resize(static_cast<size_t>(cols));
-  entry.tokens += tokens;
+  Entry& entry =
+      EntryOf("the files that were joined", std::string(weight_name), static_cast<size_t>(cols), 1);
+  for (int64_t& count : entry.tokens) count += tokens;
   ParallelFor(cols, 512, [&](int64_t begin, int64_t end) {
     for (int64_t t = 0; t < tokens; ++t) {
       for (int64_t c = begin; c < end; ++c) {
@@ -67,27 +70,58 @@ void ImatrixCollector::Add(const GgufModel& file) {
     const std::string& name = file.tensors()[i].name;
     if (!name.ends_with(kSums)) continue;
     const std::string stem = name.substr(0, name.size() - kSums.size());
-    const auto counts = file.Find(stem + std::string(kCounts));
-    if (!counts || file.tensors()[*counts].elements() != 1) {
-      Fail(ErrorKind::kBadInput, "{}: '{}' has no count of its own", file.name(), name);
-    }
+    const auto place = file.Find(stem + std::string(kCounts));
+    if (!place) Fail(ErrorKind::kBadInput, "{}: '{}' has no counts", file.name(), name);
     const auto sums = FloatsOf(file, i);
-    const float count = FloatsOf(file, *counts)[0];
-    if (!(count >= 0 && count < 9e15f)) {
-      Fail(ErrorKind::kBadInput, "{}: '{}' counts {} tokens", file.name(), stem, count);
+    const auto counts = FloatsOf(file, *place);
+    if (counts.empty() || sums.empty() || sums.size() % counts.size() != 0) {
+      Fail(ErrorKind::kBadInput,
+           "{}: '{}' has {} sums and {} counts, the first should be a multiple", file.name(), stem,
+           sums.size(), counts.size());
     }
-    Entry& entry = entries_[stem];
-    if (entry.sums.empty()) entry.sums.resize(sums.size());
-    if (entry.sums.size() != sums.size()) {
-      Fail(ErrorKind::kBadInput, "{}: '{}' has {} columns, {} were measured before", file.name(),
-           name, sums.size(), entry.sums.size());
-    }
+    Entry& entry = EntryOf(file.name(), stem, sums.size(), counts.size());
     for (size_t c = 0; c < sums.size(); ++c) entry.sums[c] += sums[c];
-    entry.tokens += static_cast<int64_t>(count);
+    for (size_t e = 0; e < entry.tokens.size(); ++e) {
+      const float count = counts[counts.size() == 1 ? 0 : e];
+      if (!(count >= 0 && count < kMostTokens)) {
+        Fail(ErrorKind::kBadInput, "{}: '{}' counts {} tokens", file.name(), stem, count);
+      }
+      entry.tokens[e] += std::llround(count);
+    }
   }
   if (const Array* names = file.metadata().FindArray(kDatasets)) {
-    datasets_.insert(datasets_.begin(), names->strings().begin(), names->strings().end());
+    datasets_.insert(datasets_.end(), names->strings().begin(), names->strings().end());
   }
+}
+
+void ImatrixCollector::AddMeans(const std::string& file, const std::string& weight_name,
+                                std::span<const float> means, int64_t tokens) {
+  Entry& entry = EntryOf(file, weight_name, means.size(), 1);
+  for (size_t c = 0; c < means.size(); ++c) {
+    entry.sums[c] += static_cast<double>(means[c]) * static_cast<double>(tokens);
+  }
+  for (int64_t& count : entry.tokens) count += tokens;
+}
+
+// The entry of this name for so many sums and counts. One count that is there already stands for
+// each expert.
+ImatrixCollector::Entry& ImatrixCollector::EntryOf(const std::string& file, const std::string& name,
+                                                   size_t sums, size_t counts) {
+  Entry& entry = entries_[name];
+  if (entry.sums.empty()) {
+    entry.sums.resize(sums);
+    entry.tokens.resize(counts);
+  }
+  if (entry.sums.size() != sums) {
+    Fail(ErrorKind::kBadInput, "{}: '{}' has {} columns, elsewhere {}", file, name, sums,
+         entry.sums.size());
+  }
+  if (entry.tokens.size() == 1 && counts > 1) entry.tokens.resize(counts, entry.tokens[0]);
+  if (counts > 1 && entry.tokens.size() != counts) {
+    Fail(ErrorKind::kBadInput, "{}: '{}' has {} experts, elsewhere {}", file, name, counts,
+         entry.tokens.size());
+  }
+  return entry;
 }
 
 void ImatrixCollector::CheckFinite() const {
@@ -102,7 +136,9 @@ void ImatrixCollector::CheckFinite() const {
 
 int64_t ImatrixCollector::Chunks(int64_t chunk_size) const {
   int64_t most = 0;
-  for (const auto& [name, entry] : entries_) most = std::max(most, entry.tokens);
+  for (const auto& [name, entry] : entries_) {
+    for (const int64_t tokens : entry.tokens) most = std::max(most, tokens);
+  }
   return most / chunk_size;
 }
 
@@ -116,16 +152,21 @@ void ImatrixCollector::WriteGguf(const std::filesystem::path& path, int64_t chun
   metadata.Set(kChunkSize, static_cast<uint32_t>(chunk_size));
   std::vector<TensorInfo> tensors;
   for (const auto& [name, entry] : entries_) {
-    tensors.push_back({name + std::string(kSums), Type::kF32, {std::ssize(entry.sums)}});
-    tensors.push_back({name + std::string(kCounts), Type::kF32, {1}});
+    const auto cols = static_cast<int64_t>(entry.cols());
+    const int64_t experts = std::ssize(entry.tokens);
+    const auto shape = [&](int64_t n) {
+      return experts > 1 ? std::vector{n, experts} : std::vector{n};
+    };
+    tensors.push_back({name + std::string(kSums), Type::kF32, shape(cols)});
+    tensors.push_back({name + std::string(kCounts), Type::kF32, shape(1)});
   }
   GgufSink sink(path, metadata, tensors, overwrite);
   size_t index = 0;
   for (const auto& [name, entry] : entries_) {
     const std::vector<float> sums(entry.sums.begin(), entry.sums.end());
-    const auto count = static_cast<float>(entry.tokens);
+    const std::vector<float> counts(entry.tokens.begin(), entry.tokens.end());
     sink.WriteRows(index++, 0, std::as_bytes(std::span(sums)));
-    sink.WriteRows(index++, 0, std::as_bytes(std::span(&count, 1)));
+    sink.WriteRows(index++, 0, std::as_bytes(std::span(counts)));
   }
   sink.Commit();
 }
@@ -136,13 +177,16 @@ void ImatrixCollector::WriteDat(const std::filesystem::path& path, int64_t chunk
   std::vector<std::byte> out;
   Append(out, static_cast<int32_t>(entries_.size()));
   for (const auto& [name, entry] : entries_) {
-    // The old form keeps the mean square times the number of chunks.
-    const int64_t calls = (entry.tokens + chunk_size - 1) / chunk_size;
+    // The old form keeps the mean square times the number of chunks; 1 stands for an expert that
+    // no token chose.
+    const int64_t most = *std::max_element(entry.tokens.begin(), entry.tokens.end());
+    const int64_t calls = (most + chunk_size - 1) / chunk_size;
     AppendText(out, name);
     Append(out, static_cast<int32_t>(calls));
     Append(out, static_cast<int32_t>(entry.sums.size()));
-    for (const double sum : entry.sums) {
-      const double mean = entry.tokens > 0 ? sum / static_cast<double>(entry.tokens) : 1.0;
+    for (size_t i = 0; i < entry.sums.size(); ++i) {
+      const int64_t count = entry.tokens[i / entry.cols()];
+      const double mean = count > 0 ? entry.sums[i] / static_cast<double>(count) : 1.0;
       Append(out, static_cast<float>(mean * static_cast<double>(calls)));
     }
   }
@@ -154,13 +198,14 @@ void ImatrixCollector::WriteDat(const std::filesystem::path& path, int64_t chunk
 }
 
 void CollectImatrix(Forward& forward, ImatrixCollector& collector, std::span<const TokenId> tokens,
-                    TokenId bos, int64_t context, int64_t chunks,
+                    TokenId bos, int64_t context, int64_t first, int64_t chunks,
                     const std::function<void(int64_t done, int64_t total)>& on_chunk) {
-  if (context < 1 || std::ssize(tokens) < context) {
-    Fail(ErrorKind::kUsage, "the text has {} tokens, a chunk of {} does not fit", tokens.size(),
-         context);
+  int64_t total = context > 0 ? std::ssize(tokens) / context - first : 0;
+  if (first < 0 || total < 1) {
+    Fail(ErrorKind::kUsage, "the text has {} tokens, chunk {} of {} does not fit", tokens.size(),
+         first + 1, context);
   }
-  int64_t total = std::ssize(tokens) / context;
+  tokens = tokens.subspan(static_cast<size_t>(first * context));
   if (chunks >= 0) total = std::min(total, chunks);
   KvCache cache(forward.weights().hyper(), context, KvType::kF16);
   struct Detach {
@@ -169,6 +214,7 @@ void CollectImatrix(Forward& forward, ImatrixCollector& collector, std::span<con
   } detach{forward};
   forward.set_observer(&collector);
   for (int64_t i = 0; i < total; ++i) {
+    ThrowIfCancelled();
     const auto at = tokens.subspan(static_cast<size_t>(i * context), static_cast<size_t>(context));
     std::vector<TokenId> chunk(at.begin(), at.end());
     if (bos >= 0) chunk[0] = bos;

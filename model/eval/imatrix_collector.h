@@ -24,9 +24,12 @@ class ImatrixCollector : public InputObserver {
 
   void Input(std::string_view weight_name, const float* x, int64_t tokens, int64_t cols) override;
 
-  // Adds what an imatrix file in GGUF form holds. Errors: kBadInput for another kind of file or
-  // sums that contradict what is here.
+  // Adds what an imatrix file in GGUF form holds, with a count for each expert of a tensor. Errors:
+  // kBadInput for another kind of file or sums that contradict what is here.
   void Add(const GgufModel& file);
+  // Adds the mean squares of `tokens` tokens, which is what a .dat file has. Errors as of Add.
+  void AddMeans(const std::string& file, const std::string& weight_name,
+                std::span<const float> means, int64_t tokens);
   void AddDataset(std::string name) { datasets_.push_back(std::move(name)); }
 
   // Both forms that llama-imatrix writes. chunk_size: tokens per chunk. Error kNonFinite for sums
@@ -35,12 +38,15 @@ class ImatrixCollector : public InputObserver {
   void WriteDat(const std::filesystem::path& path, int64_t chunk_size, Overwrite overwrite) const;
 
   struct Entry {
-    std::vector<double> sums;  // of x^2, by column
-    int64_t tokens = 0;
+    std::vector<double> sums;     // of x^2, by column, expert after expert
+    std::vector<int64_t> tokens;  // by expert; one number for what is not of experts
+    // The columns of one expert.
+    size_t cols() const { return sums.size() / tokens.size(); }
   };
   const std::map<std::string, Entry>& entries() const { return entries_; }
 
  private:
+  Entry& EntryOf(const std::string& file, const std::string& name, size_t sums, size_t counts);
   int64_t Chunks(int64_t chunk_size) const;
   void CheckFinite() const;
 
@@ -49,11 +55,12 @@ class ImatrixCollector : public InputObserver {
   std::vector<std::string> datasets_;
 };
 
-// Runs the chunks of `context` tokens (at most `chunks` of them; -1: all) through the model, each
-// with `bos` for its first token unless that is -1. `on_chunk` is told how many are done, and of
-// how many. Errors: kUsage where the text is shorter than a chunk, kBadInput as of Forward::Run.
+// Runs the chunks of `context` tokens (from the one of number `first` on, at most `chunks` of them;
+// -1: all) through the model, each with `bos` for its first token unless that is -1. `on_chunk` is
+// told how many are done, and of how many. Errors: kUsage where the text is shorter than a chunk,
+// kBadInput as of Forward::Run.
 void CollectImatrix(Forward& forward, ImatrixCollector& collector, std::span<const TokenId> tokens,
-                    TokenId bos, int64_t context, int64_t chunks,
+                    TokenId bos, int64_t context, int64_t first, int64_t chunks,
                     const std::function<void(int64_t done, int64_t total)>& on_chunk);
 
 }  // namespace quern

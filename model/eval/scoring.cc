@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
 #include "base/error.h"
 
 namespace quern {
@@ -92,6 +93,7 @@ void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> to
     logits.push_back(readers.back().logits.data());
   }
   for (int64_t first = 0; first < plan.count; first += together) {
+    ThrowIfCancelled();
     const auto chunks = CutChunks(tokens, plan.overlaps() ? -1 : bos, plan, first,
                                   std::min(together, plan.count - first));
     for (Reader& reader : readers) reader.Read(chunks, plan.first_scored);

@@ -1,0 +1,106 @@
+// hellaswag, winogrande and multiple-choice: one score, three forms of data.
+#include "model/eval/choices.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/parallel.h"
+#include "cli/command.h"
+#include "cli/commands.h"
+#include "cli/model_options.h"
+#include "model/runner.h"
+
+namespace quern::cli {
+namespace {
+
+struct Options {
+  std::string model, data;
+  int64_t tasks = 0;
+  KvType kv_type = KvType::kF16;
+  int threads = 0;
+  bool json = false, quiet = false;
+};
+
+using Parse = std::vector<ChoiceTask> (*)(const std::string& bytes, int64_t count,
+                                          const std::string& name);
+
+void Print(const ChoiceScore& score, bool json) {
+  if (json) {
+    fmt::print("{}\n", nlohmann::json{{"score", score.share()},
+                                      {"error", score.error()},
+                                      {"interval", {score.lowest(), score.highest()}},
+                                      {"chance", score.chance},
+                                      {"correct", score.correct},
+                                      {"tasks", score.tasks}}
+                           .dump());
+    return;
+  }
+  fmt::print("Score: {:.4f} % +/- {:.4f} ({} of {} tasks)\n", 100 * score.share(),
+             100 * score.error(), score.correct, score.tasks);
+  fmt::print("95 % interval: {:.4f} % to {:.4f} %; guessing gets {:.4f} %\n", 100 * score.lowest(),
+             100 * score.highest(), 100 * score.chance);
+}
+
+int Run(const Options& options, Parse parse) {
+  const ThreadLimit limit(options.threads);
+  const auto tasks = parse(ReadFile(options.data), options.tasks, options.data);
+  const auto runner = Runner::Open(options.model);
+  const auto progress = MakeProgress(options.quiet);
+  const ChoiceScore score = ScoreChoices(
+      runner->forward(), runner->tokenizer(), tasks, options.kv_type, [&](const ChoiceScore& now) {
+        progress->Step(now.tasks, std::ssize(tasks), fmt::format("{:.4f} %", 100 * now.share()));
+      });
+  Print(score, options.json);
+  return 0;
+}
+
+std::function<int()> Define(CLI::App& app, const char* own_count, int64_t tasks, const char* data,
+                            Parse parse) {
+  auto options = std::make_shared<Options>();
+  options->tasks = tasks;
+  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
+  app.add_option("-f,--file,--binary-file", options->data, data)->required();
+  app.add_option(
+         fmt::format("--tasks,{}", own_count), options->tasks,
+         fmt::format("How many tasks, drawn as llama-perplexity draws them; 0: all ({})", tasks))
+      ->check(CLI::NonNegativeNumber);
+  AddKvType(app, options->kv_type);
+  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
+  app.add_flag("--json", options->json, "The result as JSON");
+  app.add_flag("-q,--quiet", options->quiet, "No progress");
+  return [options, parse] { return Run(*options, parse); };
+}
+
+}  // namespace
+
+std::function<int()> DefineHellaswag(CLI::App& app) {
+  app.footer("Example:\n  quern hellaswag -m model.gguf -f hellaswag_val_full.txt");
+  return Define(app, "--hellaswag-tasks", 400,
+                "Six lines per task: context, number of the right ending from 0, four endings",
+                [](const std::string& text, int64_t count, const std::string& name) {
+                  return ParseHellaswag(text, count, name);
+                });
+}
+
+std::function<int()> DefineWinogrande(CLI::App& app) {
+  app.footer("Example:\n  quern winogrande -m model.gguf -f winogrande-debiased-eval.csv");
+  return Define(app, "--winogrande-tasks", 0,
+                "Lines of number, sentence with a _, first choice, second choice, 1 or 2",
+                [](const std::string& text, int64_t count, const std::string& name) {
+                  return ParseWinogrande(text, count, name);
+                });
+}
+
+std::function<int()> DefineMultipleChoice(CLI::App& app) {
+  app.footer("Example:\n  quern multiple-choice -m model.gguf -f arc-challenge-validation.bin");
+  return Define(app, "--multiple-choice-tasks", 0,
+                "Questions with their answers, in llama-perplexity's binary form",
+                [](const std::string& bytes, int64_t count, const std::string& name) {
+                  return ParseMultipleChoice(std::as_bytes(std::span(bytes)), count, name);
+                });
+}
+
+}  // namespace quern::cli
