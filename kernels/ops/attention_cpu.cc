@@ -21,25 +21,12 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
+#include "kernels/ops/float_rows-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-HWY_INLINE int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(D())); }
-
-HWY_INLINE V Widen(const float* p) { return hn::LoadU(D(), p); }
-HWY_INLINE V Widen(const hwy::float16_t* p) {
-  return hn::PromoteTo(D(), hn::LoadU(hn::Rebind<hwy::float16_t, D>(), p));
-}
-// One lane, for the rest of a row that is no multiple of the vector.
-using One = hn::CappedTag<float, 1>;
-HWY_INLINE float WidenOne(const float* p) { return *p; }
-HWY_INLINE float WidenOne(const hwy::float16_t* p) {
-  return hn::GetLane(hn::PromoteTo(One(), hn::LoadU(hn::Rebind<hwy::float16_t, One>(), p)));
-}
 
 template <class T>
 HWY_INLINE float ScoreOf(const float* q, const T* key, int64_t dim) {
@@ -186,11 +173,15 @@ class Block {
   // Meets `count` positions from `start` on; the block's first token stands at position `first`.
   template <class T>
   void Meet(const T* keys, const T* values, int64_t start, int64_t count, int64_t first) {
-    for (int64_t p = 0; p < count; ++p) {
-      const T* key = keys + (start + p) * shape_.key_dim;
-      for (int64_t i = 0; i < shape_.key_dim; ++i) {
-        keys_[static_cast<size_t>(i * kTile + p)] = WidenOne(key + i);
+    // Positions behind the last one are scores that Weigh drops.
+    for (int64_t p = 0; p < count; p += 4) {
+      const T* four[4];
+      for (int64_t i = 0; i < 4; ++i) {
+        four[i] = keys + (start + std::min(p + i, count - 1)) * shape_.key_dim;
       }
+      TurnRows(four, 4, shape_.key_dim, keys_.data() + p, kTile);
+    }
+    for (int64_t p = 0; p < count; ++p) {
       const T* value = values + (start + p) * shape_.value_dim;
       float* to = values_.data() + p * value_cols_;
       int64_t i = 0;

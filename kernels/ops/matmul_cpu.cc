@@ -4,12 +4,12 @@
 #include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/codec.h"
-#include "kernels/half.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/matmul_codes.h"
 
@@ -20,14 +20,13 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "kernels/ops/float_rows-inl.h"
+#include "kernels/ops/weight_tile-inl.h"
+
 #ifndef QUERN_MATMUL_PARAMS
 #define QUERN_MATMUL_PARAMS
 namespace quern {
 
-// Columns of a tile that are decoded at once, the longest block of any type, and those of one pass
-// of the micro-kernel: 64 columns of 64 rows are 16 KB, half of L1.
-constexpr int64_t kTileCols = 256;
-constexpr int64_t kStepCols = 64;
 // Tokens that meet a tile at a time.
 constexpr int64_t kTokens = 6;
 // Up to so many tokens meet the rows one by one: turning a tile round costs more than it saves.
@@ -35,26 +34,33 @@ constexpr int64_t kFewTokens = 4;
 // How far ahead rows are fetched. The hardware stops at each page of 4 KB.
 constexpr int64_t kFetchAhead = 2048;
 
-// The activations x[tokens, cols] as [steps of 64 columns][padded tokens][64], zeros beyond.
+// The activations x[tokens, cols] as [steps of 64 columns][padded tokens][64], zeros for the tokens
+// behind the last; the columns behind the last are never read.
 struct StepActivations {
   StepActivations(const float* x, int64_t tokens, int64_t cols)
       : padded((tokens + kTokens - 1) / kTokens * kTokens),
-        values(static_cast<size_t>((cols + kStepCols - 1) / kStepCols * padded * kStepCols)) {
-    ParallelFor(tokens, 16, [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        for (int64_t k = 0; k < cols; k += kStepCols) {
-          std::copy_n(x + t * cols + k, std::min(kStepCols, cols - k),
-                      values.data() + (k / kStepCols * padded + t) * kStepCols);
+        values(hwy::AllocateAligned<float>(
+            static_cast<size_t>((cols + kStepCols - 1) / kStepCols * padded * kStepCols))) {
+    ParallelFor(padded, 16, [&](int64_t begin, int64_t end) {
+      for (int64_t k = 0; k < cols; k += kStepCols) {
+        const int64_t n = std::min(kStepCols, cols - k);
+        for (int64_t t = begin; t < end; ++t) {
+          float* to = values.get() + (k / kStepCols * padded + t) * kStepCols;
+          if (t < tokens) {
+            std::copy_n(x + t * cols + k, n, to);
+          } else {
+            std::fill_n(to, n, 0.0f);
+          }
         }
       }
     });
   }
   const float* step(int64_t col, int64_t token) const {
-    return values.data() + (col / kStepCols * padded + token) * kStepCols;
+    return values.get() + (col / kStepCols * padded + token) * kStepCols;
   }
 
   int64_t padded;
-  std::vector<float> values;
+  hwy::AlignedFreeUniquePtr<float[]> values;
 };
 
 }  // namespace quern
@@ -65,20 +71,8 @@ namespace quern {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-using D = hn::ScalableTag<float>;
-using V = hn::Vec<D>;
-
-HWY_INLINE int64_t FloatLanes() { return static_cast<int64_t>(hn::Lanes(D())); }
-
-// A tile is so many vectors of rows: with six tokens 24 accumulators, of 32 registers, or 12 of 16.
-#if HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
-constexpr int kVectors = 4;
-#else
-constexpr int kVectors = 2;
-#endif
-HWY_INLINE int64_t TileRows() { return kVectors * FloatLanes(); }
-
-// sums[kTokens, tile rows] += x[kTokens, n] * w[n, tile rows], where x has stride kStepCols.
+// sums[kTokens, tile rows] += x[kTokens, n] * w[n, tile rows], where x has stride kStepCols. What
+// the next tokens need, behind x and sums, is fetched meanwhile.
 HWY_INLINE void MicroKernel(const float* HWY_RESTRICT w, const float* HWY_RESTRICT x, int64_t n,
                             float* HWY_RESTRICT sums) {
   const D d;
@@ -89,15 +83,26 @@ HWY_INLINE void MicroKernel(const float* HWY_RESTRICT w, const float* HWY_RESTRI
 #pragma GCC unroll 4
     for (int r = 0; r < kVectors; ++r) acc[t][r] = hn::LoadU(d, sums + t * rows + r * lanes);
   }
-  for (int64_t k = 0; k < n; ++k) {
-    V wk[kVectors];
+  // Lines of 16 floats; one of each for every 16 columns and token.
+  constexpr int64_t kPart = 16;
+  const float* next_x = x + kTokens * kStepCols;
+  const float* next_sums = sums + kTokens * rows;
+  for (int64_t k0 = 0; k0 < n; k0 += kPart) {
+    for (int64_t i = 0; i < kTokens; ++i, next_x += kPart, next_sums += rows / 4) {
+      hwy::Prefetch(next_x);
+      hwy::Prefetch(next_sums);
+    }
+    const int64_t end = std::min(n, k0 + kPart);
+    for (int64_t k = k0; k < end; ++k) {
+      V wk[kVectors];
 #pragma GCC unroll 4
-    for (int r = 0; r < kVectors; ++r) wk[r] = hn::LoadU(d, w + k * rows + r * lanes);
+      for (int r = 0; r < kVectors; ++r) wk[r] = hn::LoadU(d, w + k * rows + r * lanes);
 #pragma GCC unroll 6
-    for (int64_t t = 0; t < kTokens; ++t) {
-      const V xk = hn::Set(d, x[t * kStepCols + k]);
+      for (int64_t t = 0; t < kTokens; ++t) {
+        const V xk = hn::Set(d, x[t * kStepCols + k]);
 #pragma GCC unroll 4
-      for (int r = 0; r < kVectors; ++r) acc[t][r] = hn::MulAdd(wk[r], xk, acc[t][r]);
+        for (int r = 0; r < kVectors; ++r) acc[t][r] = hn::MulAdd(wk[r], xk, acc[t][r]);
+      }
     }
   }
 #pragma GCC unroll 6
@@ -107,57 +112,21 @@ HWY_INLINE void MicroKernel(const float* HWY_RESTRICT w, const float* HWY_RESTRI
   }
 }
 
-// Four decoded rows, kTileCols apart, into columns of w[cols, tile rows].
-void TurnFour(const float* rows, int64_t cols, float* w) {
-  int64_t k = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const hn::CappedTag<float, 4> d;
-  for (; k + 4 <= cols; k += 4) {
-    const auto a = hn::LoadU(d, rows + k), b = hn::LoadU(d, rows + kTileCols + k);
-    const auto c = hn::LoadU(d, rows + 2 * kTileCols + k);
-    const auto e = hn::LoadU(d, rows + 3 * kTileCols + k);
-    const auto ac = hn::InterleaveLower(d, a, c), be = hn::InterleaveLower(d, b, e);
-    const auto ac2 = hn::InterleaveUpper(d, a, c), be2 = hn::InterleaveUpper(d, b, e);
-    hn::StoreU(hn::InterleaveLower(d, ac, be), d, w + k * TileRows());
-    hn::StoreU(hn::InterleaveUpper(d, ac, be), d, w + (k + 1) * TileRows());
-    hn::StoreU(hn::InterleaveLower(d, ac2, be2), d, w + (k + 2) * TileRows());
-    hn::StoreU(hn::InterleaveUpper(d, ac2, be2), d, w + (k + 3) * TileRows());
-  }
-#endif
-  for (; k < cols; ++k) {
-    for (int64_t r = 0; r < 4; ++r) w[k * TileRows() + r] = rows[r * kTileCols + k];
-  }
-}
-
 // sums[padded tokens, tile rows] of the weight rows [first, first + rows); tile has room for
 // kTileCols columns.
 void TileProduct(const Matrix& w, int64_t first, int64_t rows, const StepActivations& x,
                  float* tile, float* sums) {
   const int64_t tile_rows = TileRows();
   std::fill_n(sums, x.padded * tile_rows, 0.0f);
-  const int64_t block_elems = InfoOf(w.type).elems, block_bytes = InfoOf(w.type).bytes;
-  alignas(64) float decoded[4 * kTileCols];
-  for (int64_t k0 = 0; k0 < w.cols; k0 += kTileCols) {
-    const int64_t cols = std::min(kTileCols, w.cols - k0);
-    // Rows behind the last are sums that nobody reads.
-    for (int64_t r0 = 0; r0 < tile_rows; r0 += 4) {
-      for (int64_t r = 0; r < 4; ++r) {
-        const std::byte* row = w.row(first + std::min(r0 + r, rows - 1));
-        Decode(w.type, row + k0 / block_elems * block_bytes, cols, decoded + r * kTileCols);
-      }
-      if (tile_rows >= 4) {
-        TurnFour(decoded, cols, tile + r0);
-      } else {
-        for (int64_t k = 0; k < cols; ++k) {
-          for (int64_t r = 0; r < tile_rows; ++r) {
-            tile[k * tile_rows + r] = decoded[r * kTileCols + k];
-          }
-        }
-      }
-    }
+  const TileLoader loader(w.type);
+  for (int64_t k0 = 0; k0 < w.cols; k0 += loader.cols) {
+    const int64_t cols = std::min(loader.cols, w.cols - k0);
+    loader.load(w, first, rows, k0, cols, tile);
+    TileFetch fetch(w, first, rows, k0 + cols, loader.cols, x.padded / kTokens);
     for (int64_t k = 0; k < cols; k += kStepCols) {
       const int64_t n = std::min(kStepCols, cols - k);
       for (int64_t t = 0; t < x.padded; t += kTokens) {
+        fetch.Next();
         MicroKernel(tile + k * tile_rows, x.step(k0 + k, t), n, sums + t * tile_rows);
       }
     }
@@ -165,8 +134,7 @@ void TileProduct(const Matrix& w, int64_t first, int64_t rows, const StepActivat
 }
 
 // y[tokens, w.rows], tile by tile.
-void MatMulTiles(const Matrix& w, const float* x, int64_t tokens, float* y) {
-  const StepActivations steps(x, tokens, w.cols);
+void MatMulTiles(const Matrix& w, const StepActivations& steps, int64_t tokens, float* y) {
   const int64_t tile_rows = TileRows();
   ParallelFor((w.rows + tile_rows - 1) / tile_rows, 1, [&](int64_t begin, int64_t end) {
     const auto tile = hwy::AllocateAligned<float>(static_cast<size_t>(kTileCols * tile_rows));
@@ -180,17 +148,6 @@ void MatMulTiles(const Matrix& w, const float* x, int64_t tokens, float* y) {
     }
   });
 }
-
-HWY_INLINE V Widen(const float* p) { return hn::LoadU(D(), p); }
-HWY_INLINE V Widen(const hwy::float16_t* p) {
-  return hn::PromoteTo(D(), hn::LoadU(hn::Rebind<hwy::float16_t, D>(), p));
-}
-HWY_INLINE V Widen(const hwy::bfloat16_t* p) {
-  return hn::PromoteTo(D(), hn::LoadU(hn::Rebind<hwy::bfloat16_t, D>(), p));
-}
-HWY_INLINE float WidenOne(const float* p) { return *p; }
-HWY_INLINE float WidenOne(const hwy::float16_t* p) { return HalfToFloat(p->bits); }
-HWY_INLINE float WidenOne(const hwy::bfloat16_t* p) { return Bf16ToFloat(p->bits); }
 
 // The dot product of a row of weights with float32 activations.
 template <class T>
@@ -270,6 +227,7 @@ void MatMul(std::span<const Product> products, const float* x, int64_t tokens) {
   if (products.empty() || tokens == 0) return;
   const int64_t cols = products[0].w->cols;
   std::vector<Product> rounded;
+  std::optional<StepActivations> steps;
   for (const Product& product : products) {
     const Matrix& w = *product.w;
     QUERN_CHECK(w.cols == cols && w.cols % InfoOf(w.type).elems == 0 && tokens > 0);
@@ -278,7 +236,8 @@ void MatMul(std::span<const Product> products, const float* x, int64_t tokens) {
     } else if (tokens <= kFewTokens) {
       HWY_DYNAMIC_DISPATCH(MatMulRows)(w, x, tokens, product.y);
     } else {
-      HWY_DYNAMIC_DISPATCH(MatMulTiles)(w, x, tokens, product.y);
+      if (!steps) steps.emplace(x, tokens, cols);
+      HWY_DYNAMIC_DISPATCH(MatMulTiles)(w, *steps, tokens, product.y);
     }
   }
   if (!rounded.empty()) MatMulCodes(rounded, x, tokens, cols);
