@@ -85,9 +85,11 @@ void EncodeBlocks(const EncodeJob& job) {
                  .importance = {},
                  .weighted = weighted,
                  .row_mean_x2 = means.empty() ? L::Set(0) : L::Load(lane_means),
+                 .grid = {},
                  .out = {job.out + static_cast<size_t>(first) * kBytes, kBytes,
                          static_cast<int>(std::min<int64_t>(L::kMax, blocks - first))}};
     if (weighted) tile.importance = InterleaveLanes<L>(importance, kElems, importance_scratch);
+    if constexpr (requires { Format::kHasGrid; }) tile.grid = ViewOf(GridTableOf(Format::kType));
     Format::template Encode<L>(tile);
   }
 }

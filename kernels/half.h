@@ -8,17 +8,17 @@ namespace quern {
 // IEEE binary16 and bfloat16 as their 16 bits. To half: nearest, ties to even; a NaN becomes 0x7E00
 // with its sign. To bfloat16: nearest, ties to even; a NaN keeps its upper bits and becomes quiet.
 
-inline float Bf16ToFloat(uint16_t bits) {
+constexpr float Bf16ToFloat(uint16_t bits) {
   return std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
 
-inline uint16_t FloatToBf16(float value) {
+constexpr uint16_t FloatToBf16(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   if ((bits & 0x7fffffffu) > 0x7f800000u) return static_cast<uint16_t>((bits >> 16) | 0x40);
   return static_cast<uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
 }
 
-inline float HalfToFloat(uint16_t half) {
+constexpr float HalfToFloat(uint16_t half) {
   const uint32_t sign = static_cast<uint32_t>(half & 0x8000) << 16;
   const uint32_t magnitude = half & 0x7fff;
   uint32_t bits;
@@ -32,7 +32,7 @@ inline float HalfToFloat(uint16_t half) {
   return std::bit_cast<float>(sign | bits);
 }
 
-inline uint16_t FloatToHalf(float value) {
+constexpr uint16_t FloatToHalf(float value) {
   const uint32_t bits = std::bit_cast<uint32_t>(value);
   const uint32_t sign = (bits >> 16) & 0x8000;
   const uint32_t magnitude = bits & 0x7fffffffu;

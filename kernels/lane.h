@@ -6,6 +6,13 @@
 #include <cstdint>
 #include <cstring>
 
+// Stands before what a CUDA thread runs too.
+#ifdef __CUDACC__
+#define QUERN_LANE __host__ __device__
+#else
+#define QUERN_LANE
+#endif
+
 // An encoder is written once, over a lane type L: its values stand for the numbers of one block,
 // and L decides how many blocks go side by side. ScalarLane is one block in plain floats (a CUDA
 // thread likewise); VectorLane (lane_highway-inl.h) is one block per element of a SIMD register. No
@@ -20,6 +27,7 @@
 //   Min, Max       a < b ? a : b and a > b ? a : b, so of two numbers the second where one is NaN
 //   ToInt          truncates; INT32_MIN for what int32 cannot hold and for NaN, as x86 does
 //   Load, Store    lane-interleaved memory: element i of all lanes lies together, aligned
+
 namespace quern {
 
 struct ScalarLane {
@@ -29,70 +37,70 @@ struct ScalarLane {
   static constexpr int kMax = 1;
   static constexpr int Lanes() { return 1; }
 
-  static F Set(float value) { return value; }
-  static I SetI(int32_t value) { return value; }
-  static F Load(const float* p) { return *p; }
-  static I LoadI(const int32_t* p) { return *p; }
-  static void Store(F value, float* p) { *p = value; }
-  static void StoreI(I value, int32_t* p) { *p = value; }
+  static QUERN_LANE F Set(float value) { return value; }
+  static QUERN_LANE I SetI(int32_t value) { return value; }
+  static QUERN_LANE F Load(const float* p) { return *p; }
+  static QUERN_LANE I LoadI(const int32_t* p) { return *p; }
+  static QUERN_LANE void Store(F value, float* p) { *p = value; }
+  static QUERN_LANE void StoreI(I value, int32_t* p) { *p = value; }
 
-  static F Select(M mask, F yes, F no) { return mask ? yes : no; }
-  static I Select(M mask, I yes, I no) { return mask ? yes : no; }
-  static M And(M a, M b) { return a && b; }
-  static M Or(M a, M b) { return a || b; }
-  static M Not(M a) { return !a; }
-  static bool Any(M mask) { return mask; }
-  static bool All(M mask) { return mask; }
+  static QUERN_LANE F Select(M mask, F yes, F no) { return mask ? yes : no; }
+  static QUERN_LANE I Select(M mask, I yes, I no) { return mask ? yes : no; }
+  static QUERN_LANE M And(M a, M b) { return a && b; }
+  static QUERN_LANE M Or(M a, M b) { return a || b; }
+  static QUERN_LANE M Not(M a) { return !a; }
+  static QUERN_LANE bool Any(M mask) { return mask; }
+  static QUERN_LANE bool All(M mask) { return mask; }
   // A bit per lane, the first lowest.
-  static uint32_t MaskBits(M mask) { return mask; }
+  static QUERN_LANE uint32_t MaskBits(M mask) { return mask; }
 
-  static F Abs(F value) { return std::fabs(value); }
-  static F Neg(F value) { return -value; }
-  static F Sqrt(F value) { return std::sqrt(value); }
-  static F Min(F a, F b) { return a < b ? a : b; }
-  static F Max(F a, F b) { return a > b ? a : b; }
-  static I Min(I a, I b) { return a < b ? a : b; }
-  static I Max(I a, I b) { return a > b ? a : b; }
-  static M Equal(I a, I b) { return a == b; }
-  static M Less(I a, I b) { return a < b; }
+  static QUERN_LANE F Abs(F value) { return std::fabs(value); }
+  static QUERN_LANE F Neg(F value) { return -value; }
+  static QUERN_LANE F Sqrt(F value) { return std::sqrt(value); }
+  static QUERN_LANE F Min(F a, F b) { return a < b ? a : b; }
+  static QUERN_LANE F Max(F a, F b) { return a > b ? a : b; }
+  static QUERN_LANE I Min(I a, I b) { return a < b ? a : b; }
+  static QUERN_LANE I Max(I a, I b) { return a > b ? a : b; }
+  static QUERN_LANE M Equal(I a, I b) { return a == b; }
+  static QUERN_LANE M Less(I a, I b) { return a < b; }
 
-  static I ToInt(F value) {
+  static QUERN_LANE I ToInt(F value) {
     return value >= -2147483648.0f && value < 2147483648.0f ? static_cast<I>(value) : INT32_MIN;
   }
-  static F ToFloat(I value) { return static_cast<F>(value); }
-  static I Bits(F value) { return std::bit_cast<I>(value); }
-  static F FromBits(I bits) { return std::bit_cast<F>(bits); }
+  static QUERN_LANE F ToFloat(I value) { return static_cast<F>(value); }
+  static QUERN_LANE I Bits(F value) { return std::bit_cast<I>(value); }
+  static QUERN_LANE F FromBits(I bits) { return std::bit_cast<F>(bits); }
   template <int kBits>
-  static I Shl(I value) {
+  static QUERN_LANE I Shl(I value) {
     return static_cast<I>(static_cast<uint32_t>(value) << kBits);
   }
   // Zeros come in from above.
   template <int kBits>
-  static I Shr(I value) {
+  static QUERN_LANE I Shr(I value) {
     return static_cast<I>(static_cast<uint32_t>(value) >> kBits);
   }
   // table[index] per lane.
-  static I Lookup(const int32_t* table, I index) { return table[index]; }
-  static F Lookup(const float* table, I index) { return table[index]; }
+  static QUERN_LANE I Lookup(const int32_t* table, I index) { return table[index]; }
+  static QUERN_LANE F Lookup(const float* table, I index) { return table[index]; }
   // The lane's own element `index` of lane-interleaved memory.
-  static F LookupOwn(const float* values, I index) { return values[index]; }
+  static QUERN_LANE F LookupOwn(const float* values, I index) { return values[index]; }
   // values[lane * stride].
-  static I LookupStrided(const int32_t* values, int) { return *values; }
+  static QUERN_LANE I LookupStrided(const int32_t* values, int) { return *values; }
   // table[index] by the lowest three bits of the index; the aligned table stands there twice.
-  static F LookupLow(const float* table, I index) { return table[index & 7]; }
+  static QUERN_LANE F LookupLow(const float* table, I index) { return table[index & 7]; }
   // table[index] of an aligned table of 16.
-  static F Lookup16(const float* table, I index) { return table[index]; }
+  static QUERN_LANE F Lookup16(const float* table, I index) { return table[index]; }
 
   // Neighbours at any address: floats, and 16-bit numbers as unsigned.
-  static F LoadNear(const float* p) { return *p; }
-  static I LoadNearI(const int32_t* p) { return *p; }
-  static void StoreNear(F value, float* p) { *p = value; }
-  static I LoadHalves(const uint16_t* p) { return *p; }
-  static void StoreHalves(I value, uint16_t* p) { *p = static_cast<uint16_t>(value); }
+  static QUERN_LANE F LoadNear(const float* p) { return *p; }
+  static QUERN_LANE I LoadNearI(const int32_t* p) { return *p; }
+  static QUERN_LANE void StoreNear(F value, float* p) { *p = value; }
+  static QUERN_LANE I LoadHalves(const uint16_t* p) { return *p; }
+  static QUERN_LANE void StoreHalves(I value, uint16_t* p) { *p = static_cast<uint16_t>(value); }
 
   // Writes the lowest kBytes bytes of each lane to bytes[0], bytes[stride], ...
   template <int kBytes>
-  static void Scatter(I value, uint8_t* bytes, size_t, int) {
+  static QUERN_LANE void Scatter(I value, uint8_t* bytes, size_t, int) {
     std::memcpy(bytes, &value, kBytes);
   }
 };

@@ -6,6 +6,7 @@
 #define QUERN_KERNELS_TILE_INL_H_
 #endif
 
+#include "kernels/formats/grid_table.h"
 #include "kernels/lane.h"
 
 // What an encoder gets and keeps: memory that is interleaved by lanes.
@@ -44,6 +45,10 @@ struct In {
     return L::Load(values + static_cast<size_t>(i) * L::kMax);
   }
   HWY_INLINE In From(int i) const { return In{values + static_cast<size_t>(i) * L::kMax}; }
+  // Element i of one lane's block.
+  HWY_INLINE float At(int i, int lane) const {
+    return values[static_cast<size_t>(i) * L::kMax + static_cast<size_t>(lane)];
+  }
 };
 
 // The blocks that the first `lanes` lanes write.
@@ -71,6 +76,7 @@ struct Tile {
   In<L> importance;  // their importance, where `weighted`
   bool weighted;
   typename L::F row_mean_x2;  // mean of x^2 over the block's whole row, for types with kRowMean
+  GridView grid;              // the points to choose from, for types with kHasGrid
   Out<L> out;
 };
 

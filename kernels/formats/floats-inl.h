@@ -21,11 +21,11 @@ struct F32 {
   static constexpr Type kType = Type::kF32;
 
   template <class L>
-  static void EncodeAll(const float* in, int64_t count, uint8_t* out) {
+  static QUERN_LANE void EncodeAll(const float* in, int64_t count, uint8_t* out) {
     std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
   }
   template <class L>
-  static void DecodeAll(const uint8_t* in, int64_t count, float* out) {
+  static QUERN_LANE void DecodeAll(const uint8_t* in, int64_t count, float* out) {
     std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
   }
 };
@@ -34,7 +34,7 @@ struct F16 {
   static constexpr Type kType = Type::kF16;
 
   template <class L>
-  static void EncodeAll(const float* in, int64_t count, uint8_t* out) {
+  static QUERN_LANE void EncodeAll(const float* in, int64_t count, uint8_t* out) {
     auto* halves = reinterpret_cast<uint16_t*>(out);
     int64_t i = 0;
     for (; L::kMax > 1 && i + L::kMax <= count; i += L::kMax)
@@ -42,7 +42,7 @@ struct F16 {
     for (; i < count; ++i) halves[i] = FloatToHalf(in[i]);
   }
   template <class L>
-  static void DecodeAll(const uint8_t* in, int64_t count, float* out) {
+  static QUERN_LANE void DecodeAll(const uint8_t* in, int64_t count, float* out) {
     const auto* halves = reinterpret_cast<const uint16_t*>(in);
     int64_t i = 0;
     for (; L::kMax > 1 && i + L::kMax <= count; i += L::kMax) {
@@ -56,7 +56,7 @@ struct BF16 {
   static constexpr Type kType = Type::kBF16;
 
   template <class L>
-  static void EncodeAll(const float* in, int64_t count, uint8_t* out) {
+  static QUERN_LANE void EncodeAll(const float* in, int64_t count, uint8_t* out) {
     using I = typename L::I;
     auto* halves = reinterpret_cast<uint16_t*>(out);
     int64_t i = 0;
@@ -71,7 +71,7 @@ struct BF16 {
     for (; i < count; ++i) halves[i] = FloatToBf16(in[i]);
   }
   template <class L>
-  static void DecodeAll(const uint8_t* in, int64_t count, float* out) {
+  static QUERN_LANE void DecodeAll(const uint8_t* in, int64_t count, float* out) {
     const auto* halves = reinterpret_cast<const uint16_t*>(in);
     int64_t i = 0;
     for (; L::kMax > 1 && i + L::kMax <= count; i += L::kMax) {
@@ -86,7 +86,7 @@ struct F64 {
   static constexpr Type kType = Type::kF64;
 
   template <class L>
-  static void DecodeAll(const uint8_t* in, int64_t count, float* out) {
+  static QUERN_LANE void DecodeAll(const uint8_t* in, int64_t count, float* out) {
     for (int64_t i = 0; i < count; ++i) {
       double value;
       std::memcpy(&value, in + 8 * i, sizeof(value));

@@ -25,7 +25,7 @@ HWY_INLINE typename L::I Fp4Code(typename L::F x, typename L::F scale) {
   F best = magnitude;
   I code = L::SetI(0);
   for (int c = 1; c < 8; ++c) {
-    const F error = L::Abs(L::Set(kFp4Weights[c]) * scale - magnitude);
+    const F error = L::Abs(L::Set(Fp4Number(c)) * scale - magnitude);
     const auto nearer = error < best;
     best = L::Select(nearer, error, best);
     code = L::Select(nearer, L::SetI(c), code);
@@ -36,17 +36,17 @@ HWY_INLINE typename L::I Fp4Code(typename L::F x, typename L::F scale) {
 
 // kCount bytes of codes: weight i in the lower, kCount + i in the upper nibble of byte i.
 template <class L, int kCount>
-inline void PackFp4(const Out<L>& out, int offset, const In<L>& x, typename L::F scale) {
+inline QUERN_LANE void PackFp4(const Out<L>& out, int offset, const In<L>& x, typename L::F scale) {
   Ints<L, 2 * kCount> codes;
   for (int i = 0; i < 2 * kCount; ++i) codes.Set(i, Fp4Code<L>(x[i], scale));
   PackNibbles<L, kCount>(out, offset, codes, 0, kCount);
 }
 
 template <int kCount>
-inline void UnpackFp4(const uint8_t* bytes, float scale, float* out) {
+inline QUERN_LANE void UnpackFp4(const uint8_t* bytes, float scale, float* out) {
   for (int i = 0; i < kCount; ++i) {
-    out[i] = static_cast<float>(kFp4Weights[bytes[i] & 15]) * scale;
-    out[i + kCount] = static_cast<float>(kFp4Weights[bytes[i] >> 4]) * scale;
+    out[i] = static_cast<float>(Fp4Number(bytes[i] & 15)) * scale;
+    out[i + kCount] = static_cast<float>(Fp4Number(bytes[i] >> 4)) * scale;
   }
 }
 

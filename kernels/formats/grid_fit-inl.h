@@ -6,6 +6,8 @@
 #define QUERN_KERNELS_FORMATS_GRID_FIT_INL_H_
 #endif
 
+#include <type_traits>
+
 #include "kernels/formats/grid_search-inl.h"
 #include "kernels/formats/grid_trials-inl.h"
 #include "kernels/formats/legacy-inl.h"
@@ -37,12 +39,17 @@ class GridFit {
   static constexpr int kWidest = 2 * kTop + 1;
   static constexpr int kTrials = 2 * kCount + 1;
   using Trials = TrialSearch<L, kPositions, kTrials>;
+  // A CUDA thread has no room for the trials of all groups.
+  static constexpr bool kTogether = kLists == Lists::kShort && !requires { L::kIsThread; };
+  struct NoTrials {
+    HWY_INLINE NoTrials(const GridView&, const float*) {}
+  };
 
  public:
   static constexpr int kGroups = kSub / kPositions;
   static constexpr int kSigns = kSub / 8;
 
-  GridFit(const GridTable& table, float step) : table_(table), trials_(table, wanted_) {
+  QUERN_LANE GridFit(const GridView& table, float step) : table_(table), trials_(table, wanted_) {
     for (int t = 0; t < Trials::kSize; ++t) {
       const int trial = t < kTrials ? t - kCount : kCount;
       wanted_[t] = static_cast<float>(kWidest) + static_cast<float>(trial) * step;
@@ -58,7 +65,7 @@ class GridFit {
 
   // With `even` the signs of each eight are made even in number: the weight whose square counts
   // least gets the wrong sign, the first of them.
-  void Load(const In<L>& x, bool even) {
+  QUERN_LANE void Load(const In<L>& x, bool even) {
     for (int k = 0; k < kSigns; ++k) LoadSigns(x.From(8 * k), 8 * k, even);
     max = magnitude[0];
     for (int i = 1; i < kSub; ++i) max = L::Max(max, magnitude[i]);
@@ -78,13 +85,13 @@ class GridFit {
 
   // Tries the scales that map `widest_value` to about the highest level. `scale` is what it stays
   // if no trial is taken, and the points are then the first of the grid.
-  void Search(F widest_value, bool starts_on_grid) {
-    if constexpr (kLists == Lists::kShort) FindTrialPoints(widest_value);
+  QUERN_LANE void Search(F widest_value, bool starts_on_grid) {
+    if constexpr (kTogether) FindTrialPoints(widest_value);
     F best = L::Set(0);
     for (int g = 0; g < kGroups; ++g) code.Set(g, L::SetI(starts_on_grid ? Trials::kOnGrid : 0));
     Ints<L, kGroups> trial_code;
     for (int t = 0; t < kTrials; ++t) {
-      if constexpr (kLists == Lists::kShort) {
+      if constexpr (kTogether) {
         for (int g = 0; g < kGroups; ++g) {
           const int32_t* of_group = trial_codes_ + g * L::kMax * Trials::kSize;
           trial_code.Set(g, L::LookupStrided(of_group + t, Trials::kSize));
@@ -106,7 +113,7 @@ class GridFit {
   }
 
   // New points for the scale that was found, and the scale that fits these best.
-  void Refine(Refit which) {
+  QUERN_LANE void Refine(Refit which) {
     I all_on_grid = L::SetI(1);
     for (int g = 0; g < kGroups; ++g) all_on_grid = all_on_grid & on_grid_[g];
     M wanted = scale > L::Set(0);
@@ -126,7 +133,7 @@ class GridFit {
   }
 
   // A negative scale becomes positive with all signs turned.
-  void MakePositive() {
+  QUERN_LANE void MakePositive() {
     const M negative = scale < L::Set(0);
     scale = L::Select(negative, L::Neg(scale), scale);
     for (int k = 0; k < kSigns; ++k) {
@@ -135,12 +142,12 @@ class GridFit {
   }
 
   // The index of group g's point, 0 where `skipped`.
-  I Index(int g, M skipped) const {
-    return L::Select(skipped, L::SetI(0), L::Lookup(table_.index.data(), code[g]));
+  QUERN_LANE I Index(int g, M skipped) const {
+    return L::Select(skipped, L::SetI(0), L::Lookup(table_.index, code[g]));
   }
 
  private:
-  void LoadSigns(const In<L>& x, int first, bool even) {
+  QUERN_LANE void LoadSigns(const In<L>& x, int first, bool even) {
     I minus = L::SetI(0);
     I count = L::SetI(0);
     I least = L::SetI(0);
@@ -171,12 +178,12 @@ class GridFit {
     signs.Set(first / 8, minus);
   }
 
-  static void DropOnGrid(Ints<L, kGroups>& codes) {
+  static QUERN_LANE void DropOnGrid(Ints<L, kGroups>& codes) {
     for (int g = 0; g < kGroups; ++g) codes.Set(g, codes[g] & L::SetI(0xffff));
   }
 
   // trial_codes_ for all groups of all lanes.
-  void FindTrialPoints(F widest_value) {
+  QUERN_LANE void FindTrialPoints(F widest_value) {
     alignas(64) float widest[L::kMax];
     L::Store(widest_value, widest);
     for (int lane = 0; lane < L::kMax; ++lane) {
@@ -190,7 +197,7 @@ class GridFit {
   }
 
   // The points for one scale: by rounding, with kOnGrid, or where the grid lacks that the nearest.
-  void Snap(F inverse, F trial_scale, Ints<L, kGroups>& codes) {
+  QUERN_LANE void Snap(F inverse, F trial_scale, Ints<L, kGroups>& codes) {
     alignas(64) static constexpr float kLevels[8] = {1, 3, 5, 7, 9, 11, 13, 15};
     for (int g = 0; g < kGroups; ++g) {
       I number = L::SetI(0);
@@ -205,18 +212,18 @@ class GridFit {
     L::Store(trial_scale, scales);
     for (int at = 0; at < kGroups * L::kMax; ++at) {
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(codes.values[at])];
-      const uint16_t* points = table_.codes.data() + choice.first;
+      const uint16_t* points = table_.codes + choice.first;
       if (choice.on_grid()) {
         codes.values[at] = points[0] | Trials::kOnGrid;
       } else {
         const TermInput in{magnitude_by_lane_ + at * kPositions, root_by_lane_ + at * kPositions,
                            kLevels, scales[at % L::kMax]};
-        codes.values[at] = NearestPoint<L, kPositions>(in, points, choice.runs());
+        codes.values[at] = NearestPoint<L, kPositions>(in, points, choice);
       }
     }
   }
 
-  void Sums(const Ints<L, kGroups>& codes, F& sum_qx, F& sum_q2) const {
+  QUERN_LANE void Sums(const Ints<L, kGroups>& codes, F& sum_qx, F& sum_q2) const {
     // By the lowest three bits of a code, of which a level has two or three.
     alignas(64) static constexpr float kThree[16] = {1, 3, 5, 7, 9, 11, 13, 15,
                                                      1, 3, 5, 7, 9, 11, 13, 15};
@@ -236,11 +243,11 @@ class GridFit {
     }
   }
 
-  const GridTable& table_;
-  Trials trials_;
+  GridView table_;
+  std::conditional_t<kTogether, Trials, NoTrials> trials_;
   alignas(64) float wanted_[Trials::kSize];
   // [group][lane][trial]
-  alignas(64) int32_t trial_codes_[kLists == Lists::kShort ? kGroups * L::kMax * Trials::kSize : 1];
+  alignas(64) int32_t trial_codes_[kTogether ? kGroups * L::kMax * Trials::kSize : 1];
   Floats<L, kSub> weighted_, root_;
   Ints<L, kGroups> on_grid_;
   // [group][lane][position]
@@ -257,8 +264,8 @@ struct GridScales {
   Ints<L, kCount> level;
 };
 template <class L, int kCount>
-inline void RoundGridScales(const Floats<L, kCount>& scale, int divisor, int top,
-                            GridScales<L, kCount>& rounded) {
+inline QUERN_LANE void RoundGridScales(const Floats<L, kCount>& scale, int divisor, int top,
+                                       GridScales<L, kCount>& rounded) {
   typename L::F max = L::Set(0);
   for (int j = 0; j < kCount; ++j) max = L::Max(max, scale[j]);
   rounded.none = max == L::Set(0);

@@ -31,23 +31,32 @@ struct TermInput {
   float scale;           // a level is scale * levels[l]
 };
 
-template <int kPositions>
-inline uint16_t NearestPointScalar(const TermInput& in, const uint16_t* codes, int count) {
+// The terms of all positions. A CUDA thread keeps them elsewhere (lane_cuda.cuh).
+template <class L>
+struct TermTable {
+  float values[32];
+  HWY_INLINE float& operator[](int i) { return values[i]; }
+};
+
+template <class L, int kPositions>
+inline QUERN_LANE uint16_t NearestPointScalar(const TermInput& in, const uint16_t* codes,
+                                              int count) {
   constexpr int kBits = kPositions == 8 ? 2 : 3;
   constexpr int kLevels = 1 << kBits;
-  float terms[kPositions][kLevels];
+  TermTable<L> terms;
+  static_assert(kPositions * kLevels == 32);
   for (int p = 0; p < kPositions; ++p) {
     for (int l = 0; l < kLevels; ++l) {
       const float difference = in.scale * in.levels[l] - in.x[p];
-      terms[p][l] = in.weights[p] * difference * difference;
+      terms[p * kLevels + l] = in.weights[p] * difference * difference;
     }
   }
   float best = kFarthest;
   int nearest = 0;
   for (int n = 0; n < count; ++n) {
-    float distance = terms[0][codes[n] & (kLevels - 1)];
+    float distance = terms[codes[n] & (kLevels - 1)];
     for (int p = 1; p < kPositions; ++p) {
-      distance += terms[p][(codes[n] >> (kBits * p)) & (kLevels - 1)];
+      distance += terms[p * kLevels + ((codes[n] >> (kBits * p)) & (kLevels - 1))];
     }
     if (distance < best) {
       best = distance;
@@ -143,13 +152,14 @@ class PointSearch {
 };
 #endif
 
-// Of `runs` runs of points the nearest.
+// Of the points of a choice, which `codes` are, the nearest.
 template <class L, int kPositions>
-HWY_INLINE uint16_t NearestPoint(const TermInput& in, const uint16_t* codes, int runs) {
+HWY_INLINE uint16_t NearestPoint(const TermInput& in, const uint16_t* codes,
+                                 const GridTable::Choice& choice) {
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
-  if constexpr (L::kMax >= 8) return PointSearch<L, kPositions>::Nearest(in, codes, runs);
+  if constexpr (L::kMax >= 8) return PointSearch<L, kPositions>::Nearest(in, codes, choice.runs());
 #endif
-  return NearestPointScalar<kPositions>(in, codes, runs * GridTable::kRun);
+  return NearestPointScalar<L, kPositions>(in, codes, static_cast<int>(choice.count));
 }
 
 }  // namespace HWY_NAMESPACE

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gguf/types.h"
+#include "kernels/lane.h"
 
 namespace quern {
 
@@ -24,8 +25,8 @@ struct GridTable {
     uint32_t first;  // in `codes`
     uint32_t count;  // 0: the point is on the grid, and codes[first] is it
 
-    bool on_grid() const { return count == 0; }
-    int runs() const { return static_cast<int>((count + kRun - 1) / kRun); }
+    QUERN_LANE bool on_grid() const { return count == 0; }
+    QUERN_LANE int runs() const { return static_cast<int>((count + kRun - 1) / kRun); }
   };
 
   int positions;                // 8 or 4
@@ -33,6 +34,16 @@ struct GridTable {
   std::vector<uint16_t> codes;
   std::vector<int32_t> index;  // by code: index in the grid, -1 for what it does not have
 };
+
+// A table as the encoders see it, in the memory of a processor or of a GPU.
+struct GridView {
+  const GridTable::Choice* choices;
+  const uint16_t* codes;
+  const int32_t* index;
+};
+inline GridView ViewOf(const GridTable& table) {
+  return {table.choices.data(), table.codes.data(), table.index.data()};
+}
 
 // The table of iq2_xxs, iq2_xs, iq2_s, iq1_s, iq1_m, iq3_xxs or iq3_s, made on first use (some tens
 // of milliseconds); threads may ask at once.

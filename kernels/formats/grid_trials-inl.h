@@ -40,9 +40,10 @@ class TrialSearch {
   static constexpr int32_t kOnGrid = 1 << 16;
 
   // Trial t tells the scale widest / wanted[t].
-  TrialSearch(const GridTable& table, const float* wanted) : table_(table), wanted_(wanted) {}
+  QUERN_LANE TrialSearch(const GridView& table, const float* wanted)
+      : table_(table), wanted_(wanted) {}
 
-  void SetScales(float widest) {
+  QUERN_LANE void SetScales(float widest) {
     for (int r = 0; r < kRegisters; ++r) {
       const F inverse = L::Load(wanted_ + r * L::kMax) / L::Set(widest);
       const F scale = L::Set(1) / inverse;
@@ -55,14 +56,14 @@ class TrialSearch {
 
   // codes[kSize]: the code of each trial's point, with kOnGrid. x and the roots of the weights:
   // kPositions values.
-  void Find(const float* x, const float* roots, int32_t* codes) {
+  QUERN_LANE void Find(const float* x, const float* roots, int32_t* codes) {
     uint32_t ends = RoundAll(x);
     bool filled = false;
     for (int first = 0; ends != 0; ends &= ends - 1) {
       const int last = std::countr_zero(ends);
       const int32_t number = numbers_[last];
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(number)];
-      const uint16_t* points = table_.codes.data() + choice.first;
+      const uint16_t* points = table_.codes + choice.first;
       if (!choice.on_grid() && !filled) {
         FillTerms(x, roots);
         filled = true;
@@ -151,7 +152,7 @@ class TrialSearch {
     }
   }
 
-  const GridTable& table_;
+  GridView table_;
   const float* wanted_;
   Floats<L, kRegisters> inverse_;
   Floats<L, kLevels * kRegisters> scaled_;                         // [level][trial]

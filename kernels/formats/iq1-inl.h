@@ -20,8 +20,11 @@ namespace HWY_NAMESPACE {
 // point of the grid. For three levels the best split of the sorted weights is found by trying all.
 
 // What the trits stand for where the delta is added, and where it is subtracted.
-alignas(16) inline constexpr float kIq1Plus[4] = {-1 + kIq1Delta, kIq1Delta, 1 + kIq1Delta, 0};
-alignas(16) inline constexpr float kIq1Minus[4] = {-1 - kIq1Delta, -kIq1Delta, 1 - kIq1Delta, 0};
+HWY_INLINE const float* Iq1Levels(bool plus) {
+  alignas(16) static constexpr float kPlus[4] = {-1 + kIq1Delta, kIq1Delta, 1 + kIq1Delta, 0};
+  alignas(16) static constexpr float kMinus[4] = {-1 - kIq1Delta, -kIq1Delta, 1 - kIq1Delta, 0};
+  return plus ? kPlus : kMinus;
+}
 
 // The weights in ascending order and where they were; of equals the earlier first, as glibc's qsort
 // leaves them.
@@ -30,7 +33,7 @@ struct Sorted {
   Floats<L, N> x;
   Ints<L, N> from;
 
-  explicit Sorted(const In<L>& in) {
+  explicit QUERN_LANE Sorted(const In<L>& in) {
     for (int i = 0; i < N; ++i) {
       x.Set(i, in[i]);
       from.Set(i, L::SetI(i));
@@ -48,7 +51,7 @@ struct Sorted {
   }
 
  private:
-  void Order(int a, int b) {
+  QUERN_LANE void Order(int a, int b) {
     const typename L::F xa = x[a], xb = x[b];
     const typename L::I fa = from[a], fb = from[b];
     const auto swap = L::Or(xb < xa, L::And(xa == xb, L::Less(fb, fa)));
@@ -102,10 +105,10 @@ class Iq1Fit {
   BestSplit<L> split;
   M found;  // else all is zero, or has no weight
 
-  explicit Iq1Fit(const GridTable& table) : table_(table) {}
+  explicit QUERN_LANE Iq1Fit(const GridView& table) : table_(table) {}
 
   // The largest magnitude.
-  static F Max(const In<L>& x) {
+  static QUERN_LANE F Max(const In<L>& x) {
     F max = L::Abs(x[0]);
     for (int i = 1; i < kSub; ++i) max = L::Max(max, L::Abs(x[i]));
     return max;
@@ -113,7 +116,7 @@ class Iq1Fit {
 
   // The trits of the best split; with a negative scale they are turned round, and so is the
   // variant, whose number then is `variants` - 1 minus the old one.
-  void TakeSplit(const Sorted<L, kSub>& sorted, int variants) {
+  QUERN_LANE void TakeSplit(const Sorted<L, kSub>& sorted, int variants) {
     found = L::Not(L::Less(split.low, L::SetI(0)));
     const M negative = split.scale < L::Set(0);
     for (int j = 0; j < kSub; ++j) {
@@ -133,14 +136,15 @@ class Iq1Fit {
 
   // Points for the trits. plus[g] tells whether group g's delta is added. Where the grid lacked a
   // point, the scale is fitted to those that were taken.
-  void Snap(const In<L>& x, const M* plus) {
+  QUERN_LANE void Snap(const In<L>& x, const M* plus) {
     Floats<L, 4 * kGroups> levels;  // [group][trit]
     for (int g = 0; g < kGroups; ++g) {
       I number = L::SetI(0);
       for (int p = 7; p >= 0; --p) number = number * L::SetI(3) + trit_[8 * g + p];
       code.Set(g, number);
       for (int t = 0; t < 4; ++t) {
-        levels.Set(4 * g + t, L::Select(plus[g], L::Set(kIq1Plus[t]), L::Set(kIq1Minus[t])));
+        levels.Set(4 * g + t,
+                   L::Select(plus[g], L::Set(Iq1Levels(true)[t]), L::Set(Iq1Levels(false)[t])));
       }
     }
     const M all_on_grid = FindPoints(x, plus);
@@ -150,10 +154,10 @@ class Iq1Fit {
     split.scale = L::Select(L::And(fits, L::Not(all_on_grid)), sum_qx / sum_q2, split.scale);
   }
 
-  I Index(int g) const { return L::Lookup(table_.index.data(), code[g]); }
+  QUERN_LANE I Index(int g) const { return L::Lookup(table_.index, code[g]); }
 
  private:
-  M FindPoints(const In<L>& x, const M* plus) {
+  QUERN_LANE M FindPoints(const In<L>& x, const M* plus) {
     alignas(64) int32_t plus_by_lane[kGroups * L::kMax];
     for (int g = 0; g < kGroups; ++g) {
       L::StoreI(L::Select(plus[g], L::SetI(1), L::SetI(0)), plus_by_lane + g * L::kMax);
@@ -164,7 +168,7 @@ class Iq1Fit {
     L::StoreI(L::SetI(1), on_grid);
     for (int at = 0; at < kGroups * L::kMax; ++at) {
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(code.values[at])];
-      const uint16_t* points = table_.codes.data() + choice.first;
+      const uint16_t* points = table_.codes + choice.first;
       if (choice.on_grid()) {
         code.values[at] = points[0];
         continue;
@@ -172,12 +176,12 @@ class Iq1Fit {
       const int lane = at % L::kMax;
       alignas(16) float xs[8], weights[8];
       for (int p = 0; p < 8; ++p) {
-        const int i = (at / L::kMax * 8 + p) * L::kMax + lane;
-        xs[p] = x.values[i];
-        weights[p] = weight.values[i];
+        const int i = at / L::kMax * 8 + p;
+        xs[p] = x.At(i, lane);
+        weights[p] = weight.values[i * L::kMax + lane];
       }
-      const TermInput in{xs, weights, plus_by_lane[at] ? kIq1Plus : kIq1Minus, scales[lane]};
-      code.values[at] = NearestPoint<L, 8>(in, points, choice.runs());
+      const TermInput in{xs, weights, Iq1Levels(plus_by_lane[at]), scales[lane]};
+      code.values[at] = NearestPoint<L, 8>(in, points, choice);
       on_grid[lane] = 0;
     }
     return L::Equal(L::LoadI(on_grid), L::SetI(1));
@@ -186,8 +190,8 @@ class Iq1Fit {
  public:
   // Adds, for each weight in turn, w * q * x and w * q * q to the sums, where q is the trit's level
   // times `factor`. levels: [group][trit].
-  void AddSums(const In<L>& x, const Floats<L, 4 * kGroups>& levels, F factor, F& sum_qx,
-               F& sum_q2) const {
+  QUERN_LANE void AddSums(const In<L>& x, const Floats<L, 4 * kGroups>& levels, F factor, F& sum_qx,
+                          F& sum_q2) const {
     for (int g = 0; g < kGroups; ++g) {
       I rest = code[g];
       for (int p = 0; p < 8; ++p) {
@@ -206,7 +210,7 @@ class Iq1Fit {
   }
 
  private:
-  const GridTable& table_;
+  GridView table_;
   Ints<L, kSub> trit_;
 };
 

@@ -23,19 +23,20 @@ struct IQ1_M {
   using Block = BlockIQ1_M;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using M = typename L::M;
-    static const GridTable& table = GridTableOf(Type::kIQ1_M);
+    constexpr int kFirstPoint = kIq1Codes[0];
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 16> scale;
     Ints<L, 32> index, code;
     Ints<L, 16> variant;
     for (int j = 0; j < 16; ++j) {
       const In<L> x = tile.x.From(16 * j);
-      Iq1Fit<L, 16> fit(table);
+      Iq1Fit<L, 16> fit(tile.grid);
       WeighOrSquare<L, 16>(tile, 16 * j, mean, fit.weight);
       fit.split.scale = fit.Max(x);
       const M zero = fit.split.scale < L::Set(1e-7f);
@@ -49,7 +50,7 @@ struct IQ1_M {
       variant.Set(j, L::Select(used, fit.split.variant, L::SetI(0)));
       for (int k = 0; k < 2; ++k) {
         index.Set(2 * j + k, L::Select(used, fit.Index(k), L::SetI(0)));
-        code.Set(2 * j + k, L::Select(used, fit.code[k], L::SetI(kIq1Codes[0])));
+        code.Set(2 * j + k, L::Select(used, fit.code[k], L::SetI(kFirstPoint)));
       }
     }
     GridScales<L, 16> rounded;
@@ -59,7 +60,7 @@ struct IQ1_M {
              L::Select(rounded.none, L::SetI(0), ToHalf<L>(d * L::Set(1.1125f))));
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     uint16_t scales[4];
     std::memcpy(scales, block.scales, sizeof(scales));
     unsigned half = 0;
@@ -70,7 +71,7 @@ struct IQ1_M {
       const float scale = d * static_cast<float>(2 * code + 1);
       const unsigned high = (block.qh[k / 2] >> (k % 2 * 4)) & 15;
       const unsigned index = block.qs[k] | (high & 7) << 8;
-      ExpandTrits(kIq1Grid[index], high & 8 ? -kIq1Delta : kIq1Delta, scale, out + 8 * k);
+      ExpandTrits(Iq1Point(index), high & 8 ? -kIq1Delta : kIq1Delta, scale, out + 8 * k);
     }
   }
 
@@ -78,11 +79,11 @@ struct IQ1_M {
   // Four variants: whether the deltas of the two eights are added or subtracted. 0: + +, 1: + -,
   // 2: - +, 3: - -.
   template <class L>
-  static typename L::M FirstAdds(typename L::I variant) {
+  static QUERN_LANE typename L::M FirstAdds(typename L::I variant) {
     return L::Less(variant, L::SetI(2));
   }
   template <class L>
-  static typename L::M SecondAdds(typename L::I variant) {
+  static QUERN_LANE typename L::M SecondAdds(typename L::I variant) {
     return L::Equal(variant & L::SetI(1), L::SetI(0));
   }
 
@@ -93,16 +94,17 @@ struct IQ1_M {
     using F = typename L::F;
 
    public:
-    SplitSearch(const Sorted<L, 16>& sorted, const Floats<L, 16>& weight) {
+    QUERN_LANE SplitSearch(const Sorted<L, 16>& sorted, const Floats<L, 16>& weight) {
       for (int j = 0; j < 16; ++j) {
         const F x = sorted.x[j];
         const F w = L::LookupOwn(weight.values, sorted.from[j]);
         const auto first = L::Less(sorted.from[j], L::SetI(8));
         for (int trit = 0; trit < 3; ++trit) {
-          const F plus = w * L::Set(kIq1Plus[trit]), minus = w * L::Set(kIq1Minus[trit]);
+          const F level_plus = L::Set(Iq1Levels(true)[trit]);
+          const F level_minus = L::Set(Iq1Levels(false)[trit]);
+          const F plus = w * level_plus, minus = w * level_minus;
           const F qx_plus = plus * x, qx_minus = minus * x;
-          const F q2_plus = plus * L::Set(kIq1Plus[trit]),
-                  q2_minus = minus * L::Set(kIq1Minus[trit]);
+          const F q2_plus = plus * level_plus, q2_minus = minus * level_minus;
           const int at = 4 * (16 * trit + j);
           qx_.Set(at, qx_plus);
           qx_.Set(at + 1, L::Select(first, qx_plus, qx_minus));
@@ -116,7 +118,7 @@ struct IQ1_M {
       }
     }
 
-    void Run(BestSplit<L>& best) const {
+    QUERN_LANE void Run(BestSplit<L>& best) const {
       Sums low;
       for (int i1 = 0; i1 <= 16; ++i1) {
         if (i1 > 0) Add(low, 0, i1 - 1);
@@ -157,9 +159,9 @@ struct IQ1_M {
 
   // The scale of the super-block that fits the rounded scales best.
   template <class L>
-  static typename L::F FitSuperScale(const Tile<L>& tile, typename L::F mean,
-                                     const Ints<L, 32>& code, const Ints<L, 16>& variant,
-                                     const GridScales<L, 16>& rounded) {
+  static QUERN_LANE typename L::F FitSuperScale(const Tile<L>& tile, typename L::F mean,
+                                                const Ints<L, 32>& code, const Ints<L, 16>& variant,
+                                                const GridScales<L, 16>& rounded) {
     using F = typename L::F;
     F sum_qx = L::Set(0), sum_q2 = L::Set(0);
     Floats<L, 16> weight;
@@ -172,8 +174,8 @@ struct IQ1_M {
         typename L::I rest = code[2 * j + k];
         for (int p = 0; p < 8; ++p) {
           const int i = 8 * k + p;
-          const F q = L::Select(plus, L::Lookup(kIq1Plus, rest & L::SetI(3)),
-                                L::Lookup(kIq1Minus, rest & L::SetI(3))) *
+          const F q = L::Select(plus, L::Lookup(Iq1Levels(true), rest & L::SetI(3)),
+                                L::Lookup(Iq1Levels(false), rest & L::SetI(3))) *
                       factor;
           const F wq = weight[i] * q;
           sum_qx = sum_qx + wq * x[i];
@@ -186,8 +188,9 @@ struct IQ1_M {
   }
 
   template <class L>
-  static void Write(const Out<L>& out, const Ints<L, 32>& index, const Ints<L, 16>& variant,
-                    const GridScales<L, 16>& rounded, typename L::I half) {
+  static QUERN_LANE void Write(const Out<L>& out, const Ints<L, 32>& index,
+                               const Ints<L, 16>& variant, const GridScales<L, 16>& rounded,
+                               typename L::I half) {
     using I = typename L::I;
     PackBytes<L, 32>(out, 0, index);
     Ints<L, 16> high;

@@ -22,20 +22,20 @@ struct IQ1_S {
   using Block = BlockIQ1_S;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   // Needs an importance matrix.
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    static const GridTable& table = GridTableOf(Type::kIQ1_S);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     Ints<L, 32> index;
     Ints<L, 8> high;  // qh without the scale
     for (int group = 0; group < 8; ++group) {
       const In<L> x = tile.x.From(32 * group);
-      Iq1Fit<L, 32> fit(table);
+      Iq1Fit<L, 32> fit(tile.grid);
       WeighSquares<L, 32>(tile.importance.From(32 * group), x, mean, fit.weight);
       fit.split.scale = fit.Max(x);
       const auto zero = fit.split.scale < L::Set(1e-12f);
@@ -65,7 +65,7 @@ struct IQ1_S {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int group = 0; group < 8; ++group) {
       const unsigned high = block.qh[group];
@@ -73,7 +73,7 @@ struct IQ1_S {
       const float delta = high & 0x8000 ? -kIq1Delta : kIq1Delta;
       for (int k = 0; k < 4; ++k) {
         const unsigned index = block.qs[4 * group + k] | ((high >> (3 * k)) & 7) << 8;
-        ExpandTrits(kIq1Grid[index], delta, scale, out + 32 * group + 8 * k);
+        ExpandTrits(Iq1Point(index), delta, scale, out + 32 * group + 8 * k);
       }
     }
   }
@@ -81,7 +81,7 @@ struct IQ1_S {
  private:
   // All splits of 32 sorted weights, from the sums up to each. Variant 0 adds the delta.
   template <class L>
-  static void TrySplits(const Sorted<L, 32>& sorted, Iq1Fit<L, 32>& fit) {
+  static QUERN_LANE void TrySplits(const Sorted<L, 32>& sorted, Iq1Fit<L, 32>& fit) {
     using F = typename L::F;
     Floats<L, 33> sum_x, sum_w;
     sum_x.Set(0, L::Set(0));
@@ -101,8 +101,8 @@ struct IQ1_S {
     };
     for (int i1 = 0; i1 <= 32; ++i1) {
       for (int i2 = i1; i2 <= 32; ++i2) {
-        offer(kIq1Plus, i1, i2, 0);
-        offer(kIq1Minus, i1, i2, 1);
+        offer(Iq1Levels(true), i1, i2, 0);
+        offer(Iq1Levels(false), i1, i2, 1);
       }
     }
   }

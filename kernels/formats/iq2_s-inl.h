@@ -20,13 +20,13 @@ struct IQ2_S {
   using Block = BlockIQ2_S;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    static const GridTable& table = GridTableOf(Type::kIQ2_S);
-    GridFit<L, 8, 16, 9, Lists::kShort> fit(table, 0.1f);
+    GridFit<L, 8, 16, 9, Lists::kShort> fit(tile.grid, 0.1f);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 16> scale;
     Ints<L, 32> index, signs;
@@ -66,13 +66,13 @@ struct IQ2_S {
     PackScalePairs<L>(tile.out, 74, rounded.level);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int k = 0; k < 32; ++k) {
       const int code = (block.scales[k / 4] >> (k / 2 % 2 * 4)) & 15;
       const float scale = d * (0.5f + static_cast<float>(code)) * 0.25f;
       const unsigned index = block.qs[k] | ((block.qh[k / 4] >> (k % 4 * 2)) & 3u) << 8;
-      ExpandPoint(kIq2SGrid[index], block.qs[32 + k], scale, out + 8 * k);
+      ExpandPoint(Iq2SPoint(index), block.qs[32 + k], scale, out + 8 * k);
     }
   }
 };

@@ -20,13 +20,13 @@ struct IQ2_XS {
   using Block = BlockIQ2_XS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   // Needs an importance matrix.
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
-    static const GridTable& table = GridTableOf(Type::kIQ2_XS);
-    GridFit<L, 8, 16, 9, Lists::kLong> fit(table, 0.1f);
+    GridFit<L, 8, 16, 9, Lists::kLong> fit(tile.grid, 0.1f);
     const F mean = GridMean<L>(tile.x, 1);
     Floats<L, 16> scale;
     Ints<L, 16> words;
@@ -54,13 +54,13 @@ struct IQ2_XS {
     PackScalePairs<L>(tile.out, 66, rounded.level);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int k = 0; k < 32; ++k) {
       const int code = (block.scales[k / 4] >> (k / 2 % 2 * 4)) & 15;
       const float scale = d * (0.5f + static_cast<float>(code)) * 0.25f;
       const unsigned q = block.qs[k];
-      ExpandPoint(kIq2XsGrid[q & 511], kEvenSigns[q >> 9], scale, out + 8 * k);
+      ExpandPoint(Iq2XsPoint(q & 511), EvenSigns(q >> 9), scale, out + 8 * k);
     }
   }
 };

@@ -20,14 +20,14 @@ struct IQ2_XXS {
   using Block = BlockIQ2_XXS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   // Needs an importance matrix.
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    static const GridTable& table = GridTableOf(Type::kIQ2_XXS);
-    GridFit<L, 8, 32, 6, Lists::kLong> fit(table, 0.1f);
+    GridFit<L, 8, 32, 6, Lists::kLong> fit(tile.grid, 0.1f);
     const F mean = GridMean<L>(tile.x, 1);
     Floats<L, 8> scale;
     Ints<L, 8> indices, signs;
@@ -62,15 +62,15 @@ struct IQ2_XXS {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int group = 0; group < 8; ++group) {
       uint32_t words[2];
       std::memcpy(words, block.qs + 4 * group, sizeof(words));
       const float scale = d * (0.5f + static_cast<float>(words[1] >> 28)) * 0.25f;
       for (int k = 0; k < 4; ++k) {
-        const unsigned signs = kEvenSigns[(words[1] >> (7 * k)) & 127];
-        ExpandPoint(kIq2XxsGrid[(words[0] >> (8 * k)) & 255], signs, scale,
+        const unsigned signs = EvenSigns((words[1] >> (7 * k)) & 127);
+        ExpandPoint(Iq2XxsPoint((words[0] >> (8 * k)) & 255), signs, scale,
                     out + 32 * group + 8 * k);
       }
     }

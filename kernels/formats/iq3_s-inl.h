@@ -20,13 +20,13 @@ struct IQ3_S {
   using Block = BlockIQ3_S;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    static const GridTable& table = GridTableOf(Type::kIQ3_S);
-    GridFit<L, 4, 32, 9, Lists::kShort> fit(table, 0.2f);
+    GridFit<L, 4, 32, 9, Lists::kShort> fit(tile.grid, 0.2f);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     // Indices and signs of eight slots, three words each. A group of zeros takes no slot: those
@@ -77,14 +77,14 @@ struct IQ3_S {
     tile.out.Word(106, scales);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int k = 0; k < 64; ++k) {
       const int code = (block.scales[k / 16] >> (k / 8 % 2 * 4)) & 15;
       const float scale = d * static_cast<float>(1 + 2 * code);
       const unsigned index = block.qs[k] | ((block.qh[k / 8] >> (k % 8)) & 1u) << 8;
       const unsigned signs = block.signs[k / 2] >> (k % 2 * 4);
-      ExpandPoint(kIq3SGrid[index], signs, scale, out + 4 * k);
+      ExpandPoint(Iq3SPoint(index), signs, scale, out + 4 * k);
     }
   }
 };

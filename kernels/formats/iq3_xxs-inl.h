@@ -20,13 +20,13 @@ struct IQ3_XXS {
   using Block = BlockIQ3_XXS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kHasGrid = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    static const GridTable& table = GridTableOf(Type::kIQ3_XXS);
-    GridFit<L, 4, 32, 15, Lists::kShort> fit(table, 0.2f);
+    GridFit<L, 4, 32, 15, Lists::kShort> fit(tile.grid, 0.2f);
     const F mean = GridMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     Ints<L, 64> index;
@@ -59,15 +59,15 @@ struct IQ3_XXS {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int group = 0; group < 8; ++group) {
       uint32_t word;
       std::memcpy(&word, block.qs + 64 + 4 * group, sizeof(word));
       const float scale = d * (0.5f + static_cast<float>(word >> 28)) * 0.5f;
       for (int k = 0; k < 8; ++k) {
-        const unsigned signs = kEvenSigns[(word >> (7 * (k / 2))) & 127] >> (k % 2 * 4);
-        ExpandPoint(kIq3XxsGrid[block.qs[8 * group + k]], signs, scale, out + 32 * group + 4 * k);
+        const unsigned signs = EvenSigns((word >> (7 * (k / 2))) & 127) >> (k % 2 * 4);
+        ExpandPoint(Iq3XxsPoint(block.qs[8 * group + k]), signs, scale, out + 32 * group + 4 * k);
       }
     }
   }

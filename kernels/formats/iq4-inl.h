@@ -43,8 +43,9 @@ HWY_INLINE typename L::F Iq4Weight(typename L::I code) {
 // The scale of 32 weights for which the squares, weighted by `weights`, fit best: the trials map
 // the extreme to -127 and up to seven steps to either side. 0 where there are (almost) only zeros.
 template <class L>
-inline typename L::F FitIq4(const In<L>& x, const Floats<L, 32>& weights) {
+inline QUERN_LANE typename L::F FitIq4(const In<L>& x, const Floats<L, 32>& weights) {
   using F = typename L::F;
+  constexpr int kLowest = kIq4Weights[0];
   const Extreme<L> extreme = FindExtreme<L, 32>(x);
   const auto sums = [&](F inverse, F& sum_qx, F& sum_q2) HWY_ATTR {
     sum_qx = L::Set(0);
@@ -57,11 +58,11 @@ inline typename L::F FitIq4(const In<L>& x, const Floats<L, 32>& weights) {
     }
   };
   F sum_qx, sum_q2;
-  sums(L::Set(1) / (L::Neg(extreme.value) / L::Set(kIq4Weights[0])), sum_qx, sum_q2);
+  sums(L::Set(1) / (L::Neg(extreme.value) / L::Set(kLowest)), sum_qx, sum_q2);
   F scale = L::Select(sum_q2 > L::Set(0), sum_qx / sum_q2, L::Set(0));
   F best = scale * sum_qx;
   for (int trial = -7; trial <= 7; ++trial) {
-    sums(L::Set(static_cast<float>(trial + kIq4Weights[0])) / extreme.value, sum_qx, sum_q2);
+    sums(L::Set(static_cast<float>(trial + kLowest)) / extreme.value, sum_qx, sum_q2);
     const auto better = L::And(sum_q2 > L::Set(0), sum_qx * sum_qx > best * sum_q2);
     scale = L::Select(better, sum_qx / sum_q2, scale);
     best = L::Select(better, scale * sum_qx, best);
@@ -90,8 +91,8 @@ HWY_INLINE void PackIq4(const Out<L>& out, int offset, const In<L>& x, typename 
 
 HWY_INLINE void UnpackIq4(const uint8_t* bytes, float scale, float* out) {
   for (int i = 0; i < 16; ++i) {
-    out[i] = scale * static_cast<float>(kIq4Weights[bytes[i] & 15]);
-    out[i + 16] = scale * static_cast<float>(kIq4Weights[bytes[i] >> 4]);
+    out[i] = scale * static_cast<float>(Iq4Number(bytes[i] & 15));
+    out[i + 16] = scale * static_cast<float>(Iq4Number(bytes[i] >> 4));
   }
 }
 

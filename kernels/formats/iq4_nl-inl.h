@@ -20,7 +20,7 @@ struct IQ4_NL {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     F sum = L::Set(0);
     for (int i = 0; i < 32; ++i) sum = sum + tile.x[i] * tile.x[i];
@@ -31,7 +31,7 @@ struct IQ4_NL {
     PackIq4<L>(tile.out, 2, tile.x, InverseOrZero<L>(d));
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     UnpackIq4(block.qs, HalfToFloat(block.d), out);
   }
 };

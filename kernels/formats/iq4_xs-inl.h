@@ -21,7 +21,7 @@ struct IQ4_XS {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
     F sum = L::Set(0);
@@ -54,7 +54,7 @@ struct IQ4_XS {
     tile.out.Word(4, low);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int group = 0; group < 8; ++group) {
       const int low = (block.scales_l[group / 2] >> (group % 2 * 4)) & 15;

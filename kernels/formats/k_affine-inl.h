@@ -37,7 +37,7 @@ template <class L>
 struct PackedScales {
   Ints<L, 12> bytes;
 
-  void Pack(const Ints<L, 8>& scale, const Ints<L, 8>& min) {
+  QUERN_LANE void Pack(const Ints<L, 8>& scale, const Ints<L, 8>& min) {
     const auto high = [](typename L::I v) HWY_ATTR {
       return L::template Shl<6>(L::template Shr<4>(v)) & L::SetI(0xff);
     };
@@ -47,12 +47,12 @@ struct PackedScales {
       bytes.Set(j + 8, (scale[j + 4] & L::SetI(15)) | L::template Shl<4>(min[j + 4] & L::SetI(15)));
     }
   }
-  typename L::I Scale(int j) const {
+  QUERN_LANE typename L::I Scale(int j) const {
     return j < 4 ? bytes[j] & L::SetI(63)
                  : (bytes[j + 4] & L::SetI(15)) |
                        L::template Shl<4>(L::template Shr<6>(bytes[j - 4]));
   }
-  typename L::I Min(int j) const {
+  QUERN_LANE typename L::I Min(int j) const {
     return j < 4 ? bytes[j + 4] & L::SetI(63)
                  : L::template Shr<4>(bytes[j + 4]) |
                        L::template Shl<4>(L::template Shr<6>(bytes[j]));
@@ -72,10 +72,11 @@ class AffineSuperBlock {
   using I = typename L::I;
 
  public:
-  AffineSuperBlock(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
+  QUERN_LANE AffineSuperBlock(const Tile<L>& tile, Ints<L, 256>& levels)
+      : tile_(tile), levels_(levels) {}
 
   // `plain` are the trials without an importance matrix.
-  void Run(AffineTrials plain, bool clamp_scales) {
+  QUERN_LANE void Run(AffineTrials plain, bool clamp_scales) {
     Ints<L, 8> scale, min;
     F d, dmin;
     if (tile_.weighted) {
@@ -103,14 +104,14 @@ class AffineSuperBlock {
   }
 
  private:
-  void Keep(int j, const AffineFit<L>& fit) {
+  QUERN_LANE void Keep(int j, const AffineFit<L>& fit) {
     fits_.scale.Set(j, fit.scale);
     fits_.minus.Set(j, fit.minus);
     fits_.inverse.Set(j, fit.inverse);
     fits_.base.Set(j, fit.base);
   }
 
-  void FitPlain(AffineTrials trials) {
+  QUERN_LANE void FitPlain(AffineTrials trials) {
     Floats<L, 32> weights;
     for (int j = 0; j < 8; ++j) {
       const In<L> x = tile_.x.From(32 * j);
@@ -119,7 +120,7 @@ class AffineSuperBlock {
     }
   }
 
-  void FitWeighted() {
+  QUERN_LANE void FitWeighted() {
     Floats<L, 32> weights;
     const F mean = SuperBlockMean<L>(tile_.x, 2);
     for (int j = 0; j < 8; ++j) {
@@ -133,7 +134,7 @@ class AffineSuperBlock {
   }
 
   // Levels of 6 bits that map the largest value to 63, and the step between them.
-  static F RoundScales(const Floats<L, 8>& values, Ints<L, 8>& rounded) {
+  static QUERN_LANE F RoundScales(const Floats<L, 8>& values, Ints<L, 8>& rounded) {
     F max = L::Set(0);
     for (int j = 0; j < 8; ++j) max = L::Max(values[j], max);
     const F inverse = L::Select(max > L::Set(0), L::Set(63) / max, L::Set(0));
@@ -146,7 +147,7 @@ class AffineSuperBlock {
 
   // The final levels, for the scales as they are stored. Where a scale came out as 0 the levels of
   // the search stay.
-  void Requantize(int j) {
+  QUERN_LANE void Requantize(int j) {
     const F d = FromHalf<L>(d_) * L::ToFloat(packed_.Scale(j));
     const F dmin = FromHalf<L>(dmin_) * L::ToFloat(packed_.Min(j));
     const auto stays = d == L::Set(0);
@@ -169,7 +170,7 @@ class AffineSuperBlock {
 };
 
 // Scale and minimum of sub-block j as PackedScales stores them.
-inline void UnpackScaleAndMin(const uint8_t* bytes, int j, float* scale, float* min) {
+inline QUERN_LANE void UnpackScaleAndMin(const uint8_t* bytes, int j, float* scale, float* min) {
   if (j < 4) {
     *scale = static_cast<float>(bytes[j] & 63);
     *min = static_cast<float>(bytes[j + 4] & 63);

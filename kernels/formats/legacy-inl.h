@@ -33,7 +33,7 @@ HWY_INLINE typename L::F InverseOrZero(typename L::F d) {
 
 // Levels 0 to 2 * kHalf - 1 for x ~ d * (level - kHalf), where the extreme maps to level 0.
 template <class L, int kHalf>
-inline typename L::F EncodeSymmetric(const Tile<L>& tile, Ints<L, 32>& levels) {
+inline QUERN_LANE typename L::F EncodeSymmetric(const Tile<L>& tile, Ints<L, 32>& levels) {
   using F = typename L::F;
   if (tile.weighted) {
     Floats<L, 32> weights;
@@ -60,7 +60,7 @@ struct ScaleAndMin {
   typename L::F m;
 };
 template <class L, int kTop>
-inline ScaleAndMin<L> EncodeAffine(const Tile<L>& tile, Ints<L, 32>& levels) {
+inline QUERN_LANE ScaleAndMin<L> EncodeAffine(const Tile<L>& tile, Ints<L, 32>& levels) {
   using F = typename L::F;
   if (tile.weighted) {
     Floats<L, 32> weights;

@@ -20,7 +20,7 @@ struct MXFP4 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     const typename L::F max = FindExtreme<L, 32>(tile.x).magnitude;
     const typename L::I exponent = FloorLog2<L>(max) + L::SetI(127 - 2);
     const typename L::I e = L::Select(max > L::Set(0), exponent & L::SetI(0xff), L::SetI(0));
@@ -28,7 +28,7 @@ struct MXFP4 {
     PackFp4<L, 16>(tile.out, 1, tile.x, Scale<L>(e));
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const uint32_t bits = block.e < 2 ? 0x200000u << block.e : (block.e - 1u) << 23;
     UnpackFp4<16>(block.qs, std::bit_cast<float>(bits), out);
   }
@@ -36,7 +36,7 @@ struct MXFP4 {
  private:
   // 2^(e - 128), subnormal for the two lowest.
   template <class L>
-  static typename L::F Scale(typename L::I e) {
+  static QUERN_LANE typename L::F Scale(typename L::I e) {
     const typename L::I normal = L::template Shl<23>(e - L::SetI(1));
     const typename L::I subnormal =
         L::Select(L::Equal(e, L::SetI(0)), L::SetI(0x200000), L::SetI(0x400000));
@@ -47,7 +47,7 @@ struct MXFP4 {
   // the logarithm k - n * 2^-24 / ln(2) rounds to k while n <= ln(2) * 2^b, where 2^b is the power
   // of two in abs(k), or in k - 1 for positive k. Checked against glibc 2.36 for every k.
   template <class L>
-  static typename L::I FloorLog2(typename L::F x) {
+  static QUERN_LANE typename L::I FloorLog2(typename L::F x) {
     using F = typename L::F;
     using I = typename L::I;
     const auto subnormal = x < L::Set(0x1p-126f);

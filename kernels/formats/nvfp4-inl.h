@@ -20,7 +20,7 @@ struct NVFP4 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     for (int group = 0; group < 4; ++group) {
       const In<L> x = tile.x.From(16 * group);
       const typename L::I code = EncodeScale<L>(FindExtreme<L, 16>(x).magnitude / L::Set(6));
@@ -29,7 +29,7 @@ struct NVFP4 {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     for (int group = 0; group < 4; ++group) {
       UnpackFp4<8>(block.qs + 8 * group, DecodeScale<ScalarLane>(block.d[group]), out + 16 * group);
     }
@@ -40,7 +40,7 @@ struct NVFP4 {
 
   // Rounds half up, subnormals by the nearest multiple of 2^-9.
   template <class L>
-  static typename L::I EncodeScale(typename L::F x) {
+  static QUERN_LANE typename L::I EncodeScale(typename L::F x) {
     using F = typename L::F;
     using I = typename L::I;
     const F capped = L::Min(x, L::Set(448));
@@ -57,7 +57,7 @@ struct NVFP4 {
 
   // Half of the scale, for the weights are doubled.
   template <class L>
-  static typename L::F DecodeScale(typename L::I code) {
+  static QUERN_LANE typename L::F DecodeScale(typename L::I code) {
     using F = typename L::F;
     using I = typename L::I;
     const I exponent = L::template Shr<3>(code) & L::SetI(15);

@@ -20,7 +20,7 @@ struct Q1_0 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     typename L::F sum = L::Set(0);
     for (int i = 0; i < 128; ++i) sum = sum + L::Abs(tile.x[i]);
     tile.out.Half(0, ToHalf<L>(sum / L::Set(128)));
@@ -34,7 +34,7 @@ struct Q1_0 {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int nibble = 0; nibble < 32; ++nibble) {
       const int bits = block.qs[nibble / 2] >> (nibble % 2 * 4);

@@ -21,7 +21,7 @@ struct Q2_0 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     const typename L::F d = FindExtreme<L, 64>(tile.x).magnitude;
     const typename L::F inverse = L::Select(d > L::Set(0), L::Set(1) / d, L::Set(0));
     tile.out.Half(0, ToHalf<L>(d));
@@ -35,7 +35,7 @@ struct Q2_0 {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int byte = 0; byte < 16; ++byte) {
       for (int i = 0; i < 4; ++i) {

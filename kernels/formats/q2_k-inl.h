@@ -22,14 +22,14 @@ struct Q2_K {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 256> levels;
     Encoder<L>(tile, levels).Run();
     PackPairs<L>(tile.out, 16, levels, 0);
     PackPairs<L>(tile.out, 48, levels, 128);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     const float dmin = HalfToFloat(block.dmin);
     for (int j = 0; j < 16; ++j) {
@@ -50,9 +50,9 @@ struct Q2_K {
     using I = typename L::I;
 
    public:
-    Encoder(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
+    QUERN_LANE Encoder(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
 
-    void Run() {
+    QUERN_LANE void Run() {
       Ints<L, 16> scale, min;
       F d, dmin;
       if (tile_.weighted) {
@@ -76,14 +76,14 @@ struct Q2_K {
     }
 
    private:
-    void Keep(int j, const AffineFit<L>& fit) {
+    QUERN_LANE void Keep(int j, const AffineFit<L>& fit) {
       scale_.Set(j, fit.scale);
       minus_.Set(j, fit.minus);
       inverse_.Set(j, fit.inverse);
       base_.Set(j, fit.base);
     }
 
-    void FitPlain() {
+    QUERN_LANE void FitPlain() {
       Floats<L, 16> weights;
       for (int j = 0; j < 16; ++j) {
         const In<L> x = tile_.x.From(16 * j);
@@ -92,7 +92,7 @@ struct Q2_K {
       }
     }
 
-    void FitWeighted() {
+    QUERN_LANE void FitWeighted() {
       Floats<L, 16> weights;
       const F mean = SuperBlockMean<L>(tile_.x, 1);
       for (int j = 0; j < 16; ++j) {
@@ -106,7 +106,7 @@ struct Q2_K {
     }
 
     // Levels of 4 bits that map the largest value to 15, and the step between them.
-    static F RoundScales(const Floats<L, 16>& values, Ints<L, 16>& rounded) {
+    static QUERN_LANE F RoundScales(const Floats<L, 16>& values, Ints<L, 16>& rounded) {
       F max = L::Set(0);
       for (int j = 0; j < 16; ++j) max = L::Max(values[j], max);
       const auto some = max > L::Set(0);
@@ -118,7 +118,7 @@ struct Q2_K {
     }
 
     // See AffineSuperBlock::Requantize.
-    void Requantize(int j, F super_d, F super_dmin) {
+    QUERN_LANE void Requantize(int j, F super_d, F super_dmin) {
       const F d = super_d * L::ToFloat(packed_[j] & L::SetI(15));
       const F dmin = super_dmin * L::ToFloat(L::template Shr<4>(packed_[j]));
       const auto stays = d == L::Set(0);

@@ -22,7 +22,7 @@ struct Q3_K {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 256> levels;
     Encoder<L>(tile, levels).Run();
     for (int i = 0; i < 32; i += 4) {
@@ -39,7 +39,7 @@ struct Q3_K {
     PackPairs<L>(tile.out, 64, levels, 128);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int j = 0; j < 16; ++j) {
       const int low = j < 8 ? block.scales[j] & 15 : block.scales[j - 8] >> 4;
@@ -61,9 +61,9 @@ struct Q3_K {
     using I = typename L::I;
 
    public:
-    Encoder(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
+    QUERN_LANE Encoder(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
 
-    void Run() {
+    QUERN_LANE void Run() {
       Ints<L, 16> scale;  // 0 to 63
       const F d = tile_.weighted ? FitWeighted(scale) : FitPlain(scale);
       WriteScales(scale);
@@ -73,7 +73,7 @@ struct Q3_K {
     }
 
    private:
-    F FitPlain(Ints<L, 16>& rounded) {
+    QUERN_LANE F FitPlain(Ints<L, 16>& rounded) {
       Floats<L, 16> scale;
       PlainFit<L>(tile_.x, levels_, scale).Run();
       F max = L::Set(0), magnitude = L::Set(0);
@@ -91,7 +91,7 @@ struct Q3_K {
       return L::Select(none, L::Set(0), L::Set(1) / inverse);
     }
 
-    F FitWeighted(Ints<L, 16>& rounded) {
+    QUERN_LANE F FitWeighted(Ints<L, 16>& rounded) {
       Floats<L, 16> weights, scale, sum;
       const F mean = SuperBlockMean<L>(tile_.x, 2);
       for (int j = 0; j < 16; ++j) {
@@ -113,7 +113,7 @@ struct Q3_K {
       return fit.scale;
     }
 
-    void WriteScales(const Ints<L, 16>& scale) {
+    QUERN_LANE void WriteScales(const Ints<L, 16>& scale) {
       PackNibbles<L, 8>(tile_.out, 96, scale, 0, 8);
       const auto upper = [&](int k) HWY_ATTR {
         const auto two = [&](int j) HWY_ATTR { return L::template Shr<4>(scale[j]) & L::SetI(3); };
@@ -124,7 +124,7 @@ struct Q3_K {
     }
 
     // See AffineSuperBlock::Requantize.
-    void Requantize(int j, F super_d, I scale) {
+    QUERN_LANE void Requantize(int j, F super_d, I scale) {
       const F d = super_d * L::ToFloat(scale - L::SetI(32));
       const auto stays = d == L::Set(0);
       const In<L> x = tile_.x.From(16 * j);

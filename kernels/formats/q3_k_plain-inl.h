@@ -48,7 +48,7 @@ struct PlainLevels {
   // Where the first round may move a weight: slx is positive, which it is for no weight if the
   // extreme is, and the level not surely the rounded x * sl2 / slx. The margin is far above the
   // rounding errors, as long as slx is a normal number.
-  M MayMove(const In<L>& in) const {
+  QUERN_LANE M MayMove(const In<L>& in) const {
     M stays = L::Not(L::Set(0) < L::Set(0));
     F least = L::Set(1), most = L::Set(0);
     for (int i = 0; i < 16; ++i) {
@@ -67,7 +67,7 @@ struct PlainLevels {
     return L::Not(L::Or(stays, L::Or(zero, most <= L::Set(0))));
   }
 
-  void Move(const In<L>& x) {
+  QUERN_LANE void Move(const In<L>& x) {
     for (int round = 0; round < 5; ++round) {
       M changed = L::Set(1) < L::Set(0);
       for (int i = 0; i < 16; ++i) {
@@ -113,27 +113,36 @@ class PlainFit {
   using M = typename L::M;
   // Twice the lanes for what waits for itself.
   using Wide = PairLane<L>;
+  // A single lane has nothing to collect for.
+  static constexpr bool kAlone = L::kMax == 1;
 
  public:
   // x: 256 weights. Writes levels 0 to 7, and the scale of each sub-block.
-  PlainFit(const In<L>& x, Ints<L, 256>& levels, Floats<L, 16>& scale)
+  QUERN_LANE PlainFit(const In<L>& x, Ints<L, 256>& levels, Floats<L, 16>& scale)
       : x_(x), levels_(levels), scale_(scale) {}
 
-  void Run() {
+  QUERN_LANE void Run() {
     for (int j = 0; j < 16; ++j) {
       const In<L> x = x_.From(16 * j);
       PlainLevels<L> fit;
       fit.Round(x);
+      const M moves = fit.MayMove(x);
+      if constexpr (kAlone) {
+        if (L::Any(moves)) fit.Move(x);
+      }
       for (int i = 0; i < 16; ++i) levels_.Set(16 * j + i, fit.Code(i));
       scale_.Set(j, fit.Scale());
-      const M moves = fit.MayMove(x);
-      if (L::Any(moves)) Collect(16 * j, moves);
+      if constexpr (!kAlone) {
+        if (L::Any(moves)) Collect(16 * j, moves);
+      }
     }
-    if (waiting_ > 0) MoveWaiting();
+    if constexpr (!kAlone) {
+      if (waiting_ > 0) MoveWaiting();
+    }
   }
 
  private:
-  void Collect(int first, M moves) {
+  QUERN_LANE void Collect(int first, M moves) {
     alignas(64) int32_t wanted[L::kMax];
     L::StoreI(L::Select(moves, L::SetI(1), L::SetI(0)), wanted);
     for (int lane = 0; lane < L::kMax; ++lane) {
@@ -144,7 +153,7 @@ class PlainFit {
   }
 
   // The sub-blocks that wait, one a lane; the lanes beyond them repeat the first.
-  void MoveWaiting() {
+  QUERN_LANE void MoveWaiting() {
     std::fill(at_ + waiting_, at_ + Wide::kMax, at_[0]);
     Floats<Wide, 16> x;
     const typename Wide::I at = Wide::LoadI(at_);

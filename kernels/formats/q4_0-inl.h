@@ -20,13 +20,13 @@ struct Q4_0 {
   static constexpr bool kRowMean = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 32> levels;
     tile.out.Half(0, ToHalf<L>(EncodeSymmetric<L, 8>(tile, levels)));
     PackNibbles<L, 16>(tile.out, 2, levels, 0, 16);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int i = 0; i < 16; ++i) {
       out[i] = static_cast<float>((block.qs[i] & 15) - 8) * d;

@@ -21,7 +21,7 @@ struct Q4_K {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 256> levels;
     AffineSuperBlock<L, 15>(tile, levels).Run({-1.0f, 0.1f, 20}, false);
     for (int k = 0; k < 4; ++k) {
@@ -29,7 +29,7 @@ struct Q4_K {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     const float dmin = HalfToFloat(block.dmin);
     for (int k = 0; k < 4; ++k) {

@@ -21,14 +21,14 @@ struct Q5_0 {
   static constexpr bool kRowMean = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 32> levels;
     tile.out.Half(0, ToHalf<L>(EncodeSymmetric<L, 16>(tile, levels)));
     tile.out.Word(2, FifthBits<L>(levels));
     PackNibbles<L, 16>(tile.out, 6, levels, 0, 16);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     uint32_t high;
     std::memcpy(&high, block.qh, sizeof(high));

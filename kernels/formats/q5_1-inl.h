@@ -20,7 +20,7 @@ struct Q5_1 {
   static constexpr bool kRowMean = true;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 32> levels;
     const ScaleAndMin<L> fit = EncodeAffine<L, 31>(tile, levels);
     tile.out.Half(0, ToHalf<L>(fit.d));
@@ -29,7 +29,7 @@ struct Q5_1 {
     PackNibbles<L, 16>(tile.out, 8, levels, 0, 16);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     const float m = HalfToFloat(block.m);
     uint32_t high;

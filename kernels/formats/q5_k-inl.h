@@ -20,7 +20,7 @@ struct Q5_K {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 256> levels;
     AffineSuperBlock<L, 31>(tile, levels).Run({-0.5f, 0.1f, 15}, true);
     for (int i = 0; i < 32; i += 4) {
@@ -38,7 +38,7 @@ struct Q5_K {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     const float dmin = HalfToFloat(block.dmin);
     for (int k = 0; k < 4; ++k) {

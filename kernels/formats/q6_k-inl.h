@@ -22,7 +22,7 @@ struct Q6_K {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
     SymmetricFit<L> fits[16];
@@ -53,7 +53,7 @@ struct Q6_K {
     tile.out.Half(208, half_d);
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int h = 0; h < 2; ++h) {
       for (int k = 0; k < 8; ++k) {
@@ -73,7 +73,7 @@ struct Q6_K {
  private:
   // The weights of the squares are the importance itself, or x^2.
   template <class L>
-  static SymmetricFit<L> FitSubBlock(const Tile<L>& tile, int first) {
+  static QUERN_LANE SymmetricFit<L> FitSubBlock(const Tile<L>& tile, int first) {
     const In<L> x = tile.x.From(first);
     Floats<L, 16> weights;
     for (int i = 0; i < 16; ++i) {
@@ -85,8 +85,8 @@ struct Q6_K {
   // The final levels, for the scale as it is stored. Where that came out as 0 the levels of the
   // search stay; where the super-block is `zero`, they are 0.
   template <class L>
-  static void Requantize(const In<L>& x, typename L::F d, const SymmetricFit<L>& fit,
-                         typename L::M zero, int first, Ints<L, 256>& levels) {
+  static QUERN_LANE void Requantize(const In<L>& x, typename L::F d, const SymmetricFit<L>& fit,
+                                    typename L::M zero, int first, Ints<L, 256>& levels) {
     using I = typename L::I;
     QuotientLevels<L, 16>(
         d, -32, 31, [&](int i) HWY_ATTR { return x[i]; },
@@ -101,7 +101,8 @@ struct Q6_K {
   }
 
   template <class L>
-  static void PackUpper(const Out<L>& out, int offset, const Ints<L, 256>& levels, int first) {
+  static QUERN_LANE void PackUpper(const Out<L>& out, int offset, const Ints<L, 256>& levels,
+                                   int first) {
     for (int b = 0; b < 32; b += 4) {
       const auto byte = [&](int k) HWY_ATTR {
         const int i = first + b + k;

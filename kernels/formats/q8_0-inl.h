@@ -20,7 +20,7 @@ struct Q8_0 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     F max = L::Set(0);
     for (int i = 0; i < 32; ++i) max = L::Max(max, L::Abs(tile.x[i]));
@@ -33,7 +33,7 @@ struct Q8_0 {
     }
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int i = 0; i < 32; ++i) out[i] = static_cast<float>(block.qs[i]) * d;
   }

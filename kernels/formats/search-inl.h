@@ -81,7 +81,7 @@ HWY_INLINE void SumLevels(const X& x, const W& w, const Floats<L, N>& wx,
 // Tries 19 scales round the one that maps the extreme to -kHalf; `w` are the weights of the
 // squares.
 template <class L, int N, int kHalf, class X, class W>
-inline SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
+inline QUERN_LANE SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
   using F = typename L::F;
   const Extreme<L> extreme = FindExtreme<L, N>(x);
   Floats<L, N> wx;
@@ -159,7 +159,7 @@ struct AffineSearch {
   Floats<L, 3 * N> rows;
   F low, high, sum_w, sum_x;
 
-  AffineSearch(const In<L>& x, const Floats<L, N>& w) {
+  QUERN_LANE AffineSearch(const In<L>& x, const Floats<L, N>& w) {
     F least = x[0], most = x[0];
     F total = w[0], total_x = w[0] * x[0];
     rows.Set(0, x[0]);
@@ -240,7 +240,8 @@ HWY_INLINE AffineTrial<L> SolveAffine(const Search& search, const typename Searc
 }
 
 template <class L, int N, int kTop, bool kAbsolute = false>
-inline AffineFit<L> FitAffine(const In<L>& x, const Floats<L, N>& w, AffineTrials trials) {
+inline QUERN_LANE AffineFit<L> FitAffine(const In<L>& x, const Floats<L, N>& w,
+                                         AffineTrials trials) {
   using F = typename L::F;
   AffineSearch<L, N, kTop, kAbsolute> search(x, w);
   const F high = search.high;
@@ -275,7 +276,7 @@ inline AffineFit<L> FitAffine(const In<L>& x, const Floats<L, N>& w, AffineTrial
 // Scales or minima of a super-block, which are hardly ever negative, as levels of 8 bits that wrap,
 // at most kTop: x ~ result * level. Nine trial scales, then up to five rounds of single changes.
 template <class L, int N, int kTop, class X, class W>
-inline typename L::F FitPositive(const X& x, const W& w, Ints<L, N>& levels) {
+inline QUERN_LANE typename L::F FitPositive(const X& x, const W& w, Ints<L, N>& levels) {
   using F = typename L::F;
   using I = typename L::I;
   const auto level = [](F value) HWY_ATTR { return L::Min(NearestInt<L>(value), L::SetI(kTop)); };

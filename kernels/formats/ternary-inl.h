@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 
 // Gives the trits and returns d.
 template <class L>
-inline typename L::F EncodeTrits(const In<L>& x, Ints<L, 256>& trits) {
+inline QUERN_LANE typename L::F EncodeTrits(const In<L>& x, Ints<L, 256>& trits) {
   typename L::F d = L::Set(0);
   for (int i = 0; i < 256; ++i) d = L::Max(d, L::Abs(x[i]));
   const typename L::F inverse = InverseOrZero<L>(d);

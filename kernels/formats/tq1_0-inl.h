@@ -22,7 +22,7 @@ struct TQ1_0 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 256> trits;
     const typename L::F d = EncodeTrits<L>(tile.x, trits);
     Pack<L, 32, 5>(tile.out, 0, trits, 0);
@@ -31,7 +31,7 @@ struct TQ1_0 {
     tile.out.Half(52, ToHalf<L>(d));
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     Unpack<32, 5>(block.qs, d, out);
     Unpack<16, 5>(block.qs + 32, d, out + 160);
@@ -41,7 +41,7 @@ struct TQ1_0 {
  private:
   // kBytes bytes of kTrits trits each.
   template <class L, int kBytes, int kTrits>
-  static void Pack(const Out<L>& out, int offset, const Ints<L, 256>& trits, int first) {
+  static QUERN_LANE void Pack(const Out<L>& out, int offset, const Ints<L, 256>& trits, int first) {
     using I = typename L::I;
     for (int b = 0; b < kBytes; b += 4) {
       const auto byte = [&](int k) HWY_ATTR {
@@ -61,7 +61,7 @@ struct TQ1_0 {
   }
 
   template <int kBytes, int kTrits>
-  static void Unpack(const uint8_t* bytes, float d, float* out) {
+  static QUERN_LANE void Unpack(const uint8_t* bytes, float d, float* out) {
     constexpr int kPowers[] = {1, 3, 9, 27, 81};
     for (int t = 0; t < kTrits; ++t) {
       for (int b = 0; b < kBytes; ++b) {

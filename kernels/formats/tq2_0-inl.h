@@ -20,7 +20,7 @@ struct TQ2_0 {
   static constexpr bool kRowMean = false;
 
   template <class L>
-  static void Encode(const Tile<L>& tile) {
+  static QUERN_LANE void Encode(const Tile<L>& tile) {
     Ints<L, 256> trits;
     const typename L::F d = EncodeTrits<L>(tile.x, trits);
     PackPairs<L>(tile.out, 0, trits, 0);
@@ -28,7 +28,7 @@ struct TQ2_0 {
     tile.out.Half(64, ToHalf<L>(d));
   }
 
-  static void Decode(const Block& block, float* out) {
+  static QUERN_LANE void Decode(const Block& block, float* out) {
     const float d = HalfToFloat(block.d);
     for (int k = 0; k < 8; ++k) {
       const uint8_t* qs = block.qs + 32 * (k / 4);
