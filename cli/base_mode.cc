@@ -1,9 +1,9 @@
 #include "cli/base_mode.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "convert/bnb_round_trip.h"
 
 namespace quern::cli {
@@ -64,13 +64,14 @@ void SendThroughBnb(MergeBase& base, const BaseModeOptions& options) {
 
 }  // namespace
 
-void AddBaseMode(CLI::App& app, BaseModeOptions& options) {
-  app.add_option("--base-mode", options.mode,
-                 "The weights that adapters are merged into: original (the default of a base of 16 "
-                 "bits), or dequantized, those that training on its 4-bit form (QLoRA) saw");
-  app.add_option("--bnb-type", options.bnb_type,
-                 "dequantized, of a base of 16 bits: bitsandbytes' nf4 (default) or fp4, not "
-                 "nested; give a nested base as the checkpoint that bitsandbytes wrote");
+void AddBaseMode(const Arguments& arguments, BaseModeOptions& options) {
+  arguments.Option(
+      "--base-mode", options.mode,
+      "The weights that adapters are merged into: original (the default of a base of 16 "
+      "bits), or dequantized, those that training on its 4-bit form (QLoRA) saw");
+  arguments.Option("--bnb-type", options.bnb_type,
+                   "dequantized, of a base of 16 bits: bitsandbytes' nf4 (default) or fp4, not "
+                   "nested; give a nested base as the checkpoint that bitsandbytes wrote");
 }
 
 MergeBase OpenHfBase(const std::filesystem::path& folder, const BaseModeOptions& options) {

@@ -9,17 +9,15 @@
 #include "convert/bnb_source.h"
 #include "gguf/gguf_reader.h"
 
-namespace CLI {
-class App;
-}
-
 namespace quern::cli {
+
+class Arguments;
 
 // --base-mode and --bnb-type as they were given; empty where they were not.
 struct BaseModeOptions {
   std::string mode, bnb_type;
 };
-void AddBaseMode(CLI::App& app, BaseModeOptions& options);
+void AddBaseMode(const Arguments& arguments, BaseModeOptions& options);
 
 // The weights that adapters are merged into.
 struct MergeBase {

@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -9,7 +8,9 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "model/runner.h"
 
@@ -103,7 +104,7 @@ int Run(const Options& options) {
   const double peak = static_cast<double>(usage.ru_maxrss) * 1024;
   out["peak_bytes"] = static_cast<int64_t>(peak);
   if (options.json) {
-    fmt::print("{}\n", out.dump());
+    WriteJson(out, kOneLine);
   } else {
     fmt::print("peak memory {:.0f} MB, with the parts of the file that were read\n", peak / 1e6);
   }
@@ -112,19 +113,19 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineBench(CLI::App& app) {
+std::function<int()> DefineBench(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
-  app.add_option("-p,--n-prompt", options->prompt, "Tokens read at once; 0: none (512)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
-  app.add_option("-n,--n-gen", options->generate, "Tokens made one by one; 0: none (128)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20));
-  app.add_option("-r,--repetitions", options->repetitions, "Runs of each (5)")
-      ->check(CLI::Range(int64_t{1}, int64_t{10000}));
-  AddKvType(app, options->kv_type);
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--json", options->json, "The result as JSON");
-  app.footer("Example:\n  quern bench -m model-q4_k_m.gguf -p 512 -n 64 -t 2");
+  arguments.Option("-m,--model", options->model, "The model, a GGUF file").Required();
+  arguments.Option("-p,--n-prompt", options->prompt, "Tokens read at once; 0: none (512)")
+      .Within(int64_t{0}, int64_t{1} << 20);
+  arguments.Option("-n,--n-gen", options->generate, "Tokens made one by one; 0: none (128)")
+      .Within(int64_t{0}, int64_t{1} << 20);
+  arguments.Option("-r,--repetitions", options->repetitions, "Runs of each (5)")
+      .Within(int64_t{1}, int64_t{10000});
+  AddKvType(arguments, options->kv_type);
+  arguments.Threads(options->threads);
+  arguments.Flag("--json", options->json, "The result as JSON");
+  arguments.Footer("Example:\n  quern bench -m model-q4_k_m.gguf -p 512 -n 64 -t 2");
   return [options] { return Run(*options); };
 }
 

@@ -1,6 +1,5 @@
 #include "model/chat/chat_template.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -12,6 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_text.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/file_template.h"
 #include "gguf/gguf_reader.h"
@@ -65,18 +65,18 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineChatTemplate(CLI::App& app) {
+std::function<int()> DefineChatTemplate(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("source", options->source, "A Jinja template, or a GGUF file that has one")
-      ->required();
-  app.add_option("--messages", options->messages, "JSON: a list of messages")->required();
-  app.add_option("--tools", options->tools, "JSON: a list of tools");
-  app.add_flag("--add-generation-prompt", options->add_generation_prompt,
-               "End where the assistant's answer begins");
-  app.add_option("--set", options->sets, "NAME=JSON: a variable more, or another value for one")
-      ->allow_extra_args(false);
-  app.add_option("--now", options->now, "What strftime_now returns; without it, the time");
-  app.footer("Example:\n  quern chat-template model.gguf --messages chat.json");
+  arguments.Option("source", options->source, "A Jinja template, or a GGUF file that has one")
+      .Required();
+  arguments.Option("--messages", options->messages, "JSON: a list of messages").Required();
+  arguments.Option("--tools", options->tools, "JSON: a list of tools");
+  arguments.Flag("--add-generation-prompt", options->add_generation_prompt,
+                 "End where the assistant's answer begins");
+  arguments.Option("--set", options->sets, "NAME=JSON: a variable more, or another value for one")
+      .Repeated();
+  arguments.Option("--now", options->now, "What strftime_now returns; without it, the time");
+  arguments.Footer("Example:\n  quern chat-template model.gguf --messages chat.json");
   return [options] { return Run(*options); };
 }
 

@@ -1,12 +1,13 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "cli/any_source.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "gguf/keys.h"
 #include "quant/non_finite.h"
 
@@ -65,7 +66,7 @@ int Run(const Options& options) {
     for (const NonFinite& bad : found) {
       out["non_finite"].push_back({{"name", tensors[bad.tensor].name}, {"index", bad.index}});
     }
-    fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    WriteJson(out);
   } else {
     for (const NonFinite& bad : found) {
       fmt::print("{}: NaN or Inf at index {}\n", tensors[bad.tensor].name, bad.index);
@@ -84,13 +85,13 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineCheck(CLI::App& app) {
+std::function<int()> DefineCheck(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->file, "A GGUF file or its first split, or a HF folder or file")
-      ->required();
-  app.add_flag("--json", options->json, "What was found, as JSON");
-  app.add_flag("--quiet", options->quiet, "No progress");
-  app.footer("Example:\n  quern check model-q4_k_m.gguf");
+  arguments.Option("MODEL", options->file, "A GGUF file or its first split, or a HF folder or file")
+      .Required();
+  arguments.Flag("--json", options->json, "What was found, as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Footer("Example:\n  quern check model-q4_k_m.gguf");
   return [options] { return Run(*options); };
 }
 

@@ -3,13 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "model/runner.h"
 
@@ -29,13 +30,13 @@ using Parse = std::vector<ChoiceTask> (*)(const std::string& bytes, int64_t coun
 
 void Print(const ChoiceScore& score, bool json) {
   if (json) {
-    fmt::print("{}\n", nlohmann::json{{"score", score.share()},
-                                      {"error", score.error()},
-                                      {"interval", {score.lowest(), score.highest()}},
-                                      {"chance", score.chance},
-                                      {"correct", score.correct},
-                                      {"tasks", score.tasks}}
-                           .dump());
+    WriteJson(nlohmann::json{{"score", score.share()},
+                             {"error", score.error()},
+                             {"interval", {score.lowest(), score.highest()}},
+                             {"chance", score.chance},
+                             {"correct", score.correct},
+                             {"tasks", score.tasks}},
+              kOneLine);
     return;
   }
   fmt::print("Score: {:.4f} % +/- {:.4f} ({} of {} tasks)\n", 100 * score.share(),
@@ -57,46 +58,48 @@ int Run(const Options& options, Parse parse) {
   return 0;
 }
 
-std::function<int()> Define(CLI::App& app, const char* own_count, int64_t tasks, const char* data,
-                            Parse parse) {
+std::function<int()> Define(const Arguments& arguments, const char* own_count, int64_t tasks,
+                            const char* data, Parse parse) {
   auto options = std::make_shared<Options>();
   options->tasks = tasks;
-  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
-  app.add_option("-f,--file,--binary-file", options->data, data)->required();
-  app.add_option(
-         fmt::format("--tasks,{}", own_count), options->tasks,
-         fmt::format("How many tasks, drawn as llama-perplexity draws them; 0: all ({})", tasks))
-      ->check(CLI::NonNegativeNumber);
-  AddKvType(app, options->kv_type);
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--json", options->json, "The result as JSON");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
+  arguments.Option("-m,--model", options->model, "The model, a GGUF file").Required();
+  arguments.Option("-f,--file,--binary-file", options->data, data).Required();
+  arguments
+      .Option(
+          fmt::format("--tasks,{}", own_count), options->tasks,
+          fmt::format("How many tasks, drawn as llama-perplexity draws them; 0: all ({})", tasks))
+      .NonNegative();
+  AddKvType(arguments, options->kv_type);
+  arguments.Threads(options->threads);
+  arguments.Flag("--json", options->json, "The result as JSON");
+  arguments.Quiet(options->quiet);
   return [options, parse] { return Run(*options, parse); };
 }
 
 }  // namespace
 
-std::function<int()> DefineHellaswag(CLI::App& app) {
-  app.footer("Example:\n  quern hellaswag -m model.gguf -f hellaswag_val_full.txt");
-  return Define(app, "--hellaswag-tasks", 400,
+std::function<int()> DefineHellaswag(const Arguments& arguments) {
+  arguments.Footer("Example:\n  quern hellaswag -m model.gguf -f hellaswag_val_full.txt");
+  return Define(arguments, "--hellaswag-tasks", 400,
                 "Six lines per task: context, number of the right ending from 0, four endings",
                 [](const std::string& text, int64_t count, const std::string& name) {
                   return ParseHellaswag(text, count, name);
                 });
 }
 
-std::function<int()> DefineWinogrande(CLI::App& app) {
-  app.footer("Example:\n  quern winogrande -m model.gguf -f winogrande-debiased-eval.csv");
-  return Define(app, "--winogrande-tasks", 0,
+std::function<int()> DefineWinogrande(const Arguments& arguments) {
+  arguments.Footer("Example:\n  quern winogrande -m model.gguf -f winogrande-debiased-eval.csv");
+  return Define(arguments, "--winogrande-tasks", 0,
                 "Lines of number, sentence with a _, first choice, second choice, 1 or 2",
                 [](const std::string& text, int64_t count, const std::string& name) {
                   return ParseWinogrande(text, count, name);
                 });
 }
 
-std::function<int()> DefineMultipleChoice(CLI::App& app) {
-  app.footer("Example:\n  quern multiple-choice -m model.gguf -f arc-challenge-validation.bin");
-  return Define(app, "--multiple-choice-tasks", 0,
+std::function<int()> DefineMultipleChoice(const Arguments& arguments) {
+  arguments.Footer(
+      "Example:\n  quern multiple-choice -m model.gguf -f arc-challenge-validation.bin");
+  return Define(arguments, "--multiple-choice-tasks", 0,
                 "Questions with their answers, in llama-perplexity's binary form",
                 [](const std::string& bytes, int64_t count, const std::string& name) {
                   return ParseMultipleChoice(std::as_bytes(std::span(bytes)), count, name);

@@ -7,18 +7,16 @@
 
 #include "base/progress.h"
 
-namespace CLI {
-class App;
-}
-
 namespace quern::cli {
 
+class Arguments;
+
 // One command of the program: a file of its own in cli/ that fills in `Define...`, which adds its
-// options to a CLI11 app and returns what to run after parsing. commands.cc is THE list of them.
+// options to its arguments and returns what to run after parsing. commands.cc is THE list of them.
 struct Command {
   const char* name;
   const char* summary;
-  std::function<int()> (*define)(CLI::App& app);
+  std::function<int()> (*define)(const Arguments& arguments);
 };
 
 std::span<const Command> AllCommands();

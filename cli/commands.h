@@ -2,10 +2,6 @@
 
 #include <functional>
 
-namespace CLI {
-class App;
-}
-
 // THE list of commands: X(name, function that defines it, one line of help). Each function stands
 // in the file of its command's name.
 #define QUERN_COMMANDS(X)                                                                       \
@@ -36,7 +32,10 @@ class App;
 
 namespace quern::cli {
 
-#define QUERN_COMMAND_DECLARE(name, define, summary) std::function<int()> define(CLI::App& app);
+class Arguments;
+
+#define QUERN_COMMAND_DECLARE(name, define, summary) \
+  std::function<int()> define(const Arguments& arguments);
 QUERN_COMMANDS(QUERN_COMMAND_DECLARE)
 #undef QUERN_COMMAND_DECLARE
 

@@ -1,18 +1,20 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "adapters/merged_source.h"
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/adapter_list.h"
+#include "cli/arguments.h"
 #include "cli/base_mode.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/file_type_source.h"
+#include "cli/json_output.h"
 #include "cli/merge_record.h"
 #include "cli/size_text.h"
 #include "convert/bnb_source.h"
@@ -59,7 +61,7 @@ fs::path OutputPath(const Options& options, const ModelNameParts& name, std::str
   if (fs::is_directory(path)) {
     return path / (FileNameOf(name, type, options.vocab_only) + ".gguf");
   }
-  const std::string upper(type), lower = CLI::detail::to_lower(upper);
+  const std::string upper(type), lower = Lowered(upper);
   std::string file = path.filename().string();
   for (const auto& [hole, text] : {std::pair<std::string, std::string>{"{ftype}", lower},
                                    {"{outtype}", lower},
@@ -160,7 +162,7 @@ nlohmann::ordered_json JsonOf(const Job& job) {
 
 void PrintPlan(const Options& options, const Job& job) {
   if (options.json) {
-    fmt::print("{}\n", JsonOf(job).dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    WriteJson(JsonOf(job));
     return;
   }
   for (const TensorInfo& tensor : job.infos()) {
@@ -178,7 +180,7 @@ void PrintResult(const Options& options, const Job& job, const GgufSink& sink) {
     out["files"] = nlohmann::ordered_json::array();
     for (const fs::path& path : sink.paths()) out["files"].push_back(path.string());
     out["bytes"] = sink.total_bytes();
-    fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    WriteJson(out);
     return;
   }
   for (const fs::path& path : sink.paths()) fmt::print("{}\n", path.string());
@@ -219,35 +221,35 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineConvert(CLI::App& app) {
+std::function<int()> DefineConvert(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("DIR", options->folder,
-                 "A HF model folder; with --vocab-only also a tokenizer.model or tokenizer.json")
-      ->required();
-  app.add_option("--outfile", options->outfile,
-                 "The GGUF file, or a folder for it; {ftype} in its name becomes the type");
-  app.add_option("--outtype", options->outtype,
-                 "auto (the checkpoint's 16-bit type), f32, f16, bf16, q8_0, q4_k_m, ...")
-      ->capture_default_str();
-  app.add_option(
-         "--lora", options->adapters,
-         "A PEFT adapter's folder to merge first, or FOLDER:WEIGHT; may be given repeatedly")
-      ->expected(1)
-      ->take_all();
-  AddBaseMode(app, options->base_mode);
-  app.add_option("--split-max-size", options->split_size, "Tensor bytes per file: N, NK, NM or NG");
-  app.add_option("--split-max-tensors", options->split_tensors, "Tensors per file")
-      ->check(CLI::NonNegativeNumber);
-  app.add_flag("--dry-run", options->dry_run, "Print what would be written, and write nothing");
-  app.add_flag("--vocab-only", options->vocab_only, "Only the vocabulary and the keys");
-  app.add_option("--metadata", options->metadata, "A JSON file of general.* keys that go first");
-  app.add_option("--pre", options->pre, "The pre-tokenizer's name, where it is not recognized");
-  app.add_flag("--force", options->force, "Replace an output that exists");
-  app.add_flag("--json", options->json, "Print the result as JSON");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.add_option("--threads", options->threads, "Threads, 0: all cores")
-      ->check(CLI::NonNegativeNumber);
-  app.footer(
+  arguments
+      .Option("DIR", options->folder,
+              "A HF model folder; with --vocab-only also a tokenizer.model or tokenizer.json")
+      .Required();
+  arguments.Option("--outfile", options->outfile,
+                   "The GGUF file, or a folder for it; {ftype} in its name becomes the type");
+  arguments
+      .Option("--outtype", options->outtype,
+              "auto (the checkpoint's 16-bit type), f32, f16, bf16, q8_0, q4_k_m, ...")
+      .ShowDefault();
+  arguments
+      .Option("--lora", options->adapters,
+              "A PEFT adapter's folder to merge first, or FOLDER:WEIGHT; may be given repeatedly")
+      .Repeated();
+  AddBaseMode(arguments, options->base_mode);
+  arguments.Option("--split-max-size", options->split_size,
+                   "Tensor bytes per file: N, NK, NM or NG");
+  arguments.Option("--split-max-tensors", options->split_tensors, "Tensors per file").NonNegative();
+  arguments.Flag("--dry-run", options->dry_run, "Print what would be written, and write nothing");
+  arguments.Flag("--vocab-only", options->vocab_only, "Only the vocabulary and the keys");
+  arguments.Option("--metadata", options->metadata, "A JSON file of general.* keys that go first");
+  arguments.Option("--pre", options->pre, "The pre-tokenizer's name, where it is not recognized");
+  arguments.Flag("--force", options->force, "Replace an output that exists");
+  arguments.Flag("--json", options->json, "Print the result as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Threads(options->threads);
+  arguments.Footer(
       "Examples:\n"
       "  quern convert ./my-model --outfile my-model-{ftype}.gguf --outtype bf16\n"
       "  quern convert ./my-model --outfile my-model.gguf --outtype q4_k_m\n"

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -10,9 +9,11 @@
 #include "adapters/merged_source.h"
 #include "base/error.h"
 #include "cli/adapter_list.h"
+#include "cli/arguments.h"
 #include "cli/base_keys.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/lora_base.h"
 #include "cli/peft_folder.h"
 #include "gguf/gguf_writer.h"
@@ -117,7 +118,7 @@ int Run(const Options& options) {
   if (options.json) {
     const nlohmann::ordered_json out = {
         {"output", result.out}, {"modules", result.modules}, {"alpha", result.alpha}};
-    fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    WriteJson(out);
   } else {
     fmt::print("{}: {} modules, alpha {:g}\n", result.out, result.modules, result.alpha);
   }
@@ -126,21 +127,23 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineConvertLora(CLI::App& app) {
+std::function<int()> DefineConvertLora(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("ADAPTER", options->adapter, "A PEFT folder, or an adapter's GGUF file")
-      ->required();
-  app.add_option("--outfile", options->out,
-                 "A GGUF file (adapter-lora.gguf in the folder), or of a GGUF file a PEFT folder");
-  app.add_option("--base", options->base,
-                 "The model that it is for: a HF folder, of which config.json is enough, or a GGUF "
-                 "file");
-  app.add_option("--outtype", options->outtype, "The type of A and B: f32, f16 or bf16")
-      ->capture_default_str();
-  app.add_flag("--force", options->force, "Replace an output that exists");
-  app.add_flag("--json", options->json, "What was written, as JSON");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.footer(
+  arguments.Option("ADAPTER", options->adapter, "A PEFT folder, or an adapter's GGUF file")
+      .Required();
+  arguments.Option(
+      "--outfile", options->out,
+      "A GGUF file (adapter-lora.gguf in the folder), or of a GGUF file a PEFT folder");
+  arguments.Option(
+      "--base", options->base,
+      "The model that it is for: a HF folder, of which config.json is enough, or a GGUF "
+      "file");
+  arguments.Option("--outtype", options->outtype, "The type of A and B: f32, f16 or bf16")
+      .ShowDefault();
+  arguments.Flag("--force", options->force, "Replace an output that exists");
+  arguments.Flag("--json", options->json, "What was written, as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Footer(
       "Examples:\n"
       "  quern convert-lora ./my-adapter --base ./my-model --outfile my-adapter.gguf\n"
       "  quern convert-lora my-adapter.gguf --base ./my-model --outfile ./my-adapter");

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,9 +9,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json_text.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/file_template.h"
+#include "cli/json_output.h"
 #include "exports/modelfile.h"
 #include "exports/ollama_store.h"
 #include "exports/ollama_template.h"
@@ -162,7 +163,7 @@ void Report(const Options& options, const TemplateNews& news,
     out["not_the_same"] = news.proof->limits;
   }
   if (!news.difference.empty()) out["difference"] = news.difference;
-  fmt::print("{}\n", out.dump(1, ' ', false, Json::error_handler_t::replace));
+  WriteJson(out);
 }
 
 int Run(const Options& options) {
@@ -214,34 +215,37 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineExportOllama(CLI::App& app) {
+std::function<int()> DefineExportOllama(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->model, "A GGUF file")->required();
-  app.add_option("DIR", options->folder,
-                 "A new folder for the weights (a hard link) and a Modelfile");
-  app.add_option("--store", options->store,
-                 "A folder of Ollama's models (~/.ollama/models) to put the model into");
-  app.add_option("--name", options->name, "The model's name in Ollama: [NAMESPACE/]NAME[:TAG]");
-  app.add_option("--system", options->system, "The system prompt where a chat has none");
-  app.add_option("--license", options->licenses, "A licence's file")->allow_extra_args(false);
-  app.add_option("--hf", options->hf,
-                 "The model's HF folder: parameters of its generation_config.json")
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--parameter", options->parameters,
-                 "NAME=VALUE: num_ctx=8192, temperature=0.7, stop=TEXT ...")
-      ->allow_extra_args(false);
-  app.add_option("--template", options->template_file,
-                 "A Go template instead of the derived one; compared, and a difference told");
-  app.add_flag("--without-template", options->without_template,
-               "No TEMPLATE: Ollama picks one, which is often a wrong one");
-  app.add_option("--set", options->sets,
-                 "NAME=JSON: a variable of the Jinja template, such as enable_thinking=false")
-      ->allow_extra_args(false);
-  app.add_flag("--link", options->link, "A hard link in the store too, instead of a copy");
-  app.add_flag("--force", options->force, "Replace a folder or a model of that name");
-  app.add_flag("--json", options->json, "What was written, as JSON");
-  app.add_flag("--quiet", options->quiet, "No progress");
-  app.footer(
+  arguments.Option("MODEL", options->model, "A GGUF file").Required();
+  arguments.Option("DIR", options->folder,
+                   "A new folder for the weights (a hard link) and a Modelfile");
+  arguments.Option("--store", options->store,
+                   "A folder of Ollama's models (~/.ollama/models) to put the model into");
+  arguments.Option("--name", options->name, "The model's name in Ollama: [NAMESPACE/]NAME[:TAG]");
+  arguments.Option("--system", options->system, "The system prompt where a chat has none");
+  arguments.Option("--license", options->licenses, "A licence's file").Repeated();
+  arguments
+      .Option("--hf", options->hf,
+              "The model's HF folder: parameters of its generation_config.json")
+      .Folder();
+  arguments
+      .Option("--parameter", options->parameters,
+              "NAME=VALUE: num_ctx=8192, temperature=0.7, stop=TEXT ...")
+      .Repeated();
+  arguments.Option("--template", options->template_file,
+                   "A Go template instead of the derived one; compared, and a difference told");
+  arguments.Flag("--without-template", options->without_template,
+                 "No TEMPLATE: Ollama picks one, which is often a wrong one");
+  arguments
+      .Option("--set", options->sets,
+              "NAME=JSON: a variable of the Jinja template, such as enable_thinking=false")
+      .Repeated();
+  arguments.Flag("--link", options->link, "A hard link in the store too, instead of a copy");
+  arguments.Flag("--force", options->force, "Replace a folder or a model of that name");
+  arguments.Flag("--json", options->json, "What was written, as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Footer(
       "The template is derived from the model's Jinja template, and both are rendered over some "
       "200\n"
       "conversations: where no exact one is found, the first difference is told, the exit code is "

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -10,8 +9,10 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/any_source.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/peft_folder.h"
 
 namespace quern::cli {
@@ -67,7 +68,7 @@ void Print(const Options& options, const Extraction& extraction,
     out["norm"] = total.norm;
     out["kept"] = total.kept;
     out["notes"] = extraction.notes;
-    fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    WriteJson(out);
     return;
   }
   fmt::print("{:<48} {:>5} {:>14} {:>12}\n", "module", "rank", "norm of delta", "energy kept");
@@ -99,20 +100,19 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineExtractLora(CLI::App& app) {
+std::function<int()> DefineExtractLora(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("BASE", options->base, "The model before: a HF folder or a GGUF file")->required();
-  app.add_option("TUNED", options->tuned, "The model after, likewise")->required();
-  app.add_option("OUT", options->out, "The PEFT folder to make")->required();
-  app.add_option("--rank", options->rank, "The rank of A and B at most")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--force", options->force, "Replace an output that exists");
-  app.add_flag("--json", options->json, "Norms and energies as JSON");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.add_option("--threads", options->threads, "Threads, 0: all cores")
-      ->check(CLI::NonNegativeNumber);
-  app.footer("Example:\n  quern extract-lora ./my-model ./my-model-tuned ./my-adapter --rank 32");
+  arguments.Option("BASE", options->base, "The model before: a HF folder or a GGUF file")
+      .Required();
+  arguments.Option("TUNED", options->tuned, "The model after, likewise").Required();
+  arguments.Option("OUT", options->out, "The PEFT folder to make").Required();
+  arguments.Option("--rank", options->rank, "The rank of A and B at most").ShowDefault().Positive();
+  arguments.Flag("--force", options->force, "Replace an output that exists");
+  arguments.Flag("--json", options->json, "Norms and energies as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Threads(options->threads);
+  arguments.Footer(
+      "Example:\n  quern extract-lora ./my-model ./my-model-tuned ./my-adapter --rank 32");
   return [options] { return Run(*options); };
 }
 

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/cancel.h"
 #include "cli/any_source.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 
 namespace quern::cli {
 namespace {
@@ -57,7 +58,7 @@ int Run(const Options& options) {
   }
   out["xxh64"] = HexOf(whole.Digest());
   if (options.json) {
-    fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+    WriteJson(out);
   } else {
     fmt::print("xxh64  {}  {}\n", HexOf(whole.Digest()), options.file);
   }
@@ -66,12 +67,12 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineHash(CLI::App& app) {
+std::function<int()> DefineHash(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("MODEL", options->file, "A GGUF file or its first split, or a HF folder or file")
-      ->required();
-  app.add_flag("--json", options->json, "The hashes as JSON");
-  app.footer(
+  arguments.Option("MODEL", options->file, "A GGUF file or its first split, or a HF folder or file")
+      .Required();
+  arguments.Flag("--json", options->json, "The hashes as JSON");
+  arguments.Footer(
       "The last hash is of all tensors' bytes one after the other, as llama-gguf-hash takes it:\n"
       "keys and splits do not change it.\n"
       "Example:\n  quern hash model-q4_k_m.gguf");

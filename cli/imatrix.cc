@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -11,8 +10,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "model/eval/imatrix_collector.h"
 #include "model/eval/imatrix_statistics.h"
 #include "model/runner.h"
@@ -75,7 +76,7 @@ void PrintStatisticsJson(const std::vector<ImatrixStatistics>& all) {
                              {"zd", layer.outliers},
                              {"cos_sim", layer.similarity}});
   }
-  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  WriteJson(out, kOneLine);
 }
 
 void PrintStatistics(const std::vector<ImatrixStatistics>& all) {
@@ -142,35 +143,37 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineImatrix(CLI::App& app) {
+std::function<int()> DefineImatrix(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("-m,--model", options->model, "The model, a GGUF file");
-  app.add_option("-f,--file", options->text, "The text to measure on, UTF-8");
-  app.add_option("-o,--output", options->out, "The file to write (imatrix.gguf)");
-  app.add_option("--output-format", options->format, "gguf, or dat of old (gguf)")
-      ->check(CLI::IsMember({"gguf", "dat"}));
-  app.add_option("--in-file", options->in_files,
-                 "An imatrix file to add, GGUF or .dat; several with commas, or repeated")
-      ->delimiter(',');
-  app.add_option("-c,--ctx-size", options->context, "Tokens per chunk (512)")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 31));
-  app.add_option("--chunks", options->chunks, "How many chunks at most; -1: all (-1)");
-  app.add_option("--chunk,--from-chunk", options->first,
-                 "Chunks of the text to leave out first (0)")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--save-frequency", options->save_every,
-                 "Write OUTPUT.at_N after every so many chunks, too; 0: never (0)")
-      ->check(CLI::NonNegativeNumber);
-  app.add_flag("--show-statistics", options->statistics,
-               "Tell of the files of --in-file how their values are spread, and stop");
-  app.add_flag("--json", options->json, "The statistics as JSON");
-  app.add_flag("--no-ppl", options->no_ppl, "Of no effect: no perplexity is computed here");
-  app.add_flag("--process-output", options->process_output, "Measure output.weight, too");
-  app.add_flag("--parse-special", options->parse_special, "Control tokens in the text count");
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--force", options->force, "Replace an existing file");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.footer(
+  arguments.Option("-m,--model", options->model, "The model, a GGUF file");
+  arguments.Option("-f,--file", options->text, "The text to measure on, UTF-8");
+  arguments.Option("-o,--output", options->out, "The file to write (imatrix.gguf)");
+  arguments.Option("--output-format", options->format, "gguf, or dat of old (gguf)")
+      .Among({"gguf", "dat"});
+  arguments
+      .Option("--in-file", options->in_files,
+              "An imatrix file to add, GGUF or .dat; several with commas, or repeated")
+      .Separated(',');
+  arguments.Option("-c,--ctx-size", options->context, "Tokens per chunk (512)")
+      .Within(int64_t{1}, int64_t{1} << 31);
+  arguments.Option("--chunks", options->chunks, "How many chunks at most; -1: all (-1)");
+  arguments
+      .Option("--chunk,--from-chunk", options->first, "Chunks of the text to leave out first (0)")
+      .NonNegative();
+  arguments
+      .Option("--save-frequency", options->save_every,
+              "Write OUTPUT.at_N after every so many chunks, too; 0: never (0)")
+      .NonNegative();
+  arguments.Flag("--show-statistics", options->statistics,
+                 "Tell of the files of --in-file how their values are spread, and stop");
+  arguments.Flag("--json", options->json, "The statistics as JSON");
+  arguments.Flag("--no-ppl", options->no_ppl, "Of no effect: no perplexity is computed here");
+  arguments.Flag("--process-output", options->process_output, "Measure output.weight, too");
+  arguments.Flag("--parse-special", options->parse_special, "Control tokens in the text count");
+  arguments.Threads(options->threads);
+  arguments.Flag("--force", options->force, "Replace an existing file");
+  arguments.Quiet(options->quiet);
+  arguments.Footer(
       "Examples:\n  quern imatrix -m model-bf16.gguf -f text.txt -o imatrix.gguf\n"
       "  quern imatrix --in-file a.gguf --in-file b.dat -o both.gguf\n"
       "  quern imatrix --in-file imatrix.gguf --show-statistics");

@@ -1,12 +1,13 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "gguf/gguf_reader.h"
 
 namespace quern::cli {
@@ -121,7 +122,7 @@ void PrintJson(const GgufModel& model) {
   out["tensor_bytes"] = totals.bytes;
   out["bits_per_weight"] = totals.bits_per_weight();
   // Keys may hold bytes that are no UTF-8; they are shown as the replacement character.
-  fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  WriteJson(out);
 }
 
 void PrintText(const GgufModel& model) {
@@ -148,11 +149,11 @@ void PrintText(const GgufModel& model) {
 
 }  // namespace
 
-std::function<int()> DefineInspect(CLI::App& app) {
+std::function<int()> DefineInspect(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("FILE", options->file, "A GGUF file, or the first of its splits")->required();
-  app.add_flag("--json", options->json, "Everything, as JSON");
-  app.footer("Example:\n  quern inspect model-q4_k_m.gguf");
+  arguments.Option("FILE", options->file, "A GGUF file, or the first of its splits").Required();
+  arguments.Flag("--json", options->json, "Everything, as JSON");
+  arguments.Footer("Example:\n  quern inspect model-q4_k_m.gguf");
   return [options] {
     const auto model = GgufModel::Open(options->file);
     if (options->json) {

@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/divergence_output.h"
+#include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/say.h"
 #include "model/eval/divergence.h"
@@ -55,7 +56,7 @@ int RunKlDivergence(const KlDivergenceOptions& options) {
     nlohmann::json out = JsonOf(outcome.divergence);
     out["activations"]["candidate"] = JsonOf(outcome.candidate);
     if (outcome.base) out["activations"]["base"] = JsonOf(*outcome.base);
-    fmt::print("{}\n", out.dump());
+    WriteJson(out, kOneLine);
     return 0;
   }
   PrintText(outcome.divergence);
@@ -64,18 +65,19 @@ int RunKlDivergence(const KlDivergenceOptions& options) {
   return 0;
 }
 
-std::function<int()> DefineKlDivergence(CLI::App& app) {
+std::function<int()> DefineKlDivergence(const Arguments& arguments) {
   auto options = std::make_shared<KlDivergenceOptions>();
-  app.add_option("BASE", options->base,
-                 "The model to compare with: a GGUF file, or a file of logits that perplexity "
-                 "--save-all-logits wrote, ours or llama.cpp's")
-      ->required();
-  app.add_option("CANDIDATE", options->candidate, "The model to judge, a GGUF file")->required();
-  app.add_option("-f,--file", options->text, "The text, UTF-8; a file of logits brings its own");
-  AddScoring(app, options->method);
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--json", options->json, "The result as JSON");
-  app.footer(
+  arguments
+      .Option("BASE", options->base,
+              "The model to compare with: a GGUF file, or a file of logits that perplexity "
+              "--save-all-logits wrote, ours or llama.cpp's")
+      .Required();
+  arguments.Option("CANDIDATE", options->candidate, "The model to judge, a GGUF file").Required();
+  arguments.Option("-f,--file", options->text, "The text, UTF-8; a file of logits brings its own");
+  AddScoring(arguments, options->method);
+  arguments.Threads(options->threads);
+  arguments.Flag("--json", options->json, "The result as JSON");
+  arguments.Footer(
       "Products with some types round activations to 8 bits, which adds to the divergence; the\n"
       "result tells which types of the files do.\n\n"
       "Examples:\n  quern kl-divergence model-bf16.gguf model-q4_k_m.gguf -f text.txt\n"

@@ -1,13 +1,14 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/run_time_lora.h"
 
 namespace quern::cli {
@@ -42,23 +43,23 @@ int Run(const Options& options) {
   }
   auto top = nlohmann::json::array();
   for (const size_t id : order) top.push_back({{"id", id}, {"logit", logits[id]}});
-  fmt::print("{}\n", nlohmann::json{{"top", top}}.dump());
+  WriteJson(nlohmann::json{{"top", top}}, kOneLine);
   return 0;
 }
 
 }  // namespace
 
-std::function<int()> DefineLogits(CLI::App& app) {
+std::function<int()> DefineLogits(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
-  AddLora(app, options->adapters);
-  app.add_option("--tokens", options->tokens, "Token ids, with commas between them")
-      ->delimiter(',')
-      ->required();
-  app.add_option("--top", options->top, "How many to show")->check(CLI::PositiveNumber);
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--json", options->json, "The result as JSON");
-  app.footer("Example:\n  quern logits -m model.gguf --tokens 1,681,262 --top 8 --json");
+  arguments.Option("-m,--model", options->model, "The model, a GGUF file").Required();
+  AddLora(arguments, options->adapters);
+  arguments.Option("--tokens", options->tokens, "Token ids, with commas between them")
+      .Separated(',')
+      .Required();
+  arguments.Option("--top", options->top, "How many to show").Positive();
+  arguments.Threads(options->threads);
+  arguments.Flag("--json", options->json, "The result as JSON");
+  arguments.Footer("Example:\n  quern logits -m model.gguf --tokens 1,681,262 --top 8 --json");
   return [options] { return Run(*options); };
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/cancel.h"
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/say.h"
 
@@ -60,12 +61,12 @@ int ParseAndRun(int argc, char** argv) {
   if (const Command* command = CalledAs(argv[0])) {
     app.name(command->name);
     app.description(command->summary);
-    chosen = command->define(app);
+    chosen = command->define(Arguments(&app));
   } else {
     app.require_subcommand(1);
     for (const Command& command : AllCommands()) {
       CLI::App* sub = app.add_subcommand(command.name, command.summary);
-      auto run = command.define(*sub);
+      auto run = command.define(Arguments(sub));
       sub->callback([&chosen, run] { chosen = run; });
     }
   }

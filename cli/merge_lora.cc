@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "base/file.h"
 #include "base/parallel.h"
 #include "cli/adapter_list.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/file_type_source.h"
@@ -177,57 +177,62 @@ int Run(MergeOptions& options) {
 
 }  // namespace
 
-std::function<int()> DefineMergeLora(CLI::App& app) {
+std::function<int()> DefineMergeLora(const Arguments& arguments) {
   auto options = std::make_shared<MergeOptions>();
-  app.add_option("FILES", options->words,
-                 "The base (a HF folder or a GGUF file), the adapters (PEFT folders, each with "
-                 ":WEIGHT behind it if not all of it is wanted), the output")
-      ->type_name("BASE ADAPTER[:WEIGHT]... OUT");
-  app.add_option("-m,--model", options->base, "The base")->type_name("BASE");
-  app.add_option("--lora", options->adapters, "An adapter; may be repeated")
-      ->allow_extra_args(false)
-      ->type_name("ADAPTER");
-  app.add_option("--lora-scaled", options->adapters, "Adapters with weights; may be repeated")
-      ->allow_extra_args(false)
-      ->delimiter(',')
-      ->type_name("ADAPTER:WEIGHT,...");
-  app.add_option("-o,--output", options->out,
-                 "The output: a GGUF file where it ends in .gguf, otherwise a HF folder")
-      ->type_name("OUT");
-  app.add_option("--format", options->format,
-                 "What a folder is: hf, or pth, the consolidated.00.pth and params.json that "
-                 "Llama's own code loads")
-      ->check(CLI::IsMember({"hf", "pth"}))
-      ->capture_default_str();
-  app.add_option("--combine", options->combination,
-                 "Make one adapter of several first, as PEFT's add_weighted_adapter does: cat, "
-                 "linear, svd, ties, dare_linear, dare_ties, magnitude_prune; otherwise they are "
-                 "summed exactly");
-  app.add_option("--density", options->combine.density,
-                 "The share of weights that ties, dare and magnitude_prune keep")
-      ->capture_default_str();
-  app.add_flag("--elect-by-count", options->combine.by_frequency,
-               "ties: a sign is elected by how many have it, not by the sum");
-  app.add_option("--svd-rank", options->combine.svd_rank, "svd: the rank, 0: the largest there is")
-      ->check(CLI::NonNegativeNumber);
-  app.add_option("--seed", options->combine.seed, "dare: which weights are dropped");
-  AddBaseMode(app, options->base_mode);
-  app.add_option("--outtype", options->outtype,
-                 "The type of a GGUF output: f32, f16, bf16, q8_0, q4_k_m, ...");
-  app.add_option("--max-shard-size", options->shard_size,
-                 "The largest safetensors file of a folder: N, NK, NM or NG bytes")
-      ->capture_default_str();
-  app.add_flag(
+  arguments
+      .Option("FILES", options->words,
+              "The base (a HF folder or a GGUF file), the adapters (PEFT folders, each with "
+              ":WEIGHT behind it if not all of it is wanted), the output")
+      .Kind("BASE ADAPTER[:WEIGHT]... OUT");
+  arguments.Option("-m,--model", options->base, "The base").Kind("BASE");
+  arguments.Option("--lora", options->adapters, "An adapter; may be repeated")
+      .Repeated()
+      .Kind("ADAPTER");
+  arguments.Option("--lora-scaled", options->adapters, "Adapters with weights; may be repeated")
+      .Repeated()
+      .Separated(',')
+      .Kind("ADAPTER:WEIGHT,...");
+  arguments
+      .Option("-o,--output", options->out,
+              "The output: a GGUF file where it ends in .gguf, otherwise a HF folder")
+      .Kind("OUT");
+  arguments
+      .Option("--format", options->format,
+              "What a folder is: hf, or pth, the consolidated.00.pth and params.json that "
+              "Llama's own code loads")
+      .Among({"hf", "pth"})
+      .ShowDefault();
+  arguments.Option("--combine", options->combination,
+                   "Make one adapter of several first, as PEFT's add_weighted_adapter does: cat, "
+                   "linear, svd, ties, dare_linear, dare_ties, magnitude_prune; otherwise they are "
+                   "summed exactly");
+  arguments
+      .Option("--density", options->combine.density,
+              "The share of weights that ties, dare and magnitude_prune keep")
+      .ShowDefault();
+  arguments.Flag("--elect-by-count", options->combine.by_frequency,
+                 "ties: a sign is elected by how many have it, not by the sum");
+  arguments
+      .Option("--svd-rank", options->combine.svd_rank, "svd: the rank, 0: the largest there is")
+      .NonNegative();
+  arguments.Option("--seed", options->combine.seed, "dare: which weights are dropped");
+  AddBaseMode(arguments, options->base_mode);
+  arguments.Option("--outtype", options->outtype,
+                   "The type of a GGUF output: f32, f16, bf16, q8_0, q4_k_m, ...");
+  arguments
+      .Option("--max-shard-size", options->shard_size,
+              "The largest safetensors file of a folder: N, NK, NM or NG bytes")
+      .ShowDefault();
+  arguments.Flag(
       "--verify", options->verify,
       "Read the output back, compare it byte for byte with the merge done again, and with W + "
       "B A computed in double by code of its own");
-  app.add_flag("--force", options->force, "Replace an output that exists");
-  app.add_flag("--json", options->json,
-               "Print the manifest of the merge: what was merged, and every delta");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.add_option("--threads", options->threads, "Threads, 0: all cores")
-      ->check(CLI::NonNegativeNumber);
-  app.footer(
+  arguments.Flag("--force", options->force, "Replace an output that exists");
+  arguments.Flag("--json", options->json,
+                 "Print the manifest of the merge: what was merged, and every delta");
+  arguments.Quiet(options->quiet);
+  arguments.Threads(options->threads);
+  arguments.Footer(
       "Examples:\n"
       "  quern merge-lora ./my-model ./my-adapter ./merged\n"
       "  quern merge-lora my-model-bf16.gguf ./one:0.7 ./two:0.3 merged-bf16.gguf");

@@ -1,10 +1,11 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "gguf/gguf_reader.h"
 #include "gguf/gguf_writer.h"
 #include "gguf/keys.h"
@@ -31,7 +32,7 @@ int Run(const Options& options) {
   if (options.json) {
     const nlohmann::ordered_json out = {{"outputs", {options.output}},
                                         {"files", model->file_count()}};
-    fmt::print("{}\n", out.dump(1));
+    WriteJson(out);
   } else {
     fmt::print("{}: of {} files\n", options.output, model->file_count());
   }
@@ -40,14 +41,14 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineMergeSplits(CLI::App& app) {
+std::function<int()> DefineMergeSplits(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("FIRST", options->first, "The first split: NAME-00001-of-0000N.gguf")->required();
-  app.add_option("OUT", options->output, "The one file they become")->required();
-  app.add_flag("--force", options->force, "Replace a file that is there");
-  app.add_flag("--json", options->json, "What was written, as JSON");
-  app.add_flag("--quiet", options->quiet, "No progress");
-  app.footer("Example:\n  quern merge-splits model-00001-of-00003.gguf model.gguf");
+  arguments.Option("FIRST", options->first, "The first split: NAME-00001-of-0000N.gguf").Required();
+  arguments.Option("OUT", options->output, "The one file they become").Required();
+  arguments.Flag("--force", options->force, "Replace a file that is there");
+  arguments.Flag("--json", options->json, "What was written, as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Footer("Example:\n  quern merge-splits model-00001-of-00003.gguf model.gguf");
   return [options] { return Run(*options); };
 }
 

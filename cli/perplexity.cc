@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -10,7 +9,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/kl_divergence.h"
 #include "cli/model_options.h"
 #include "cli/run_time_lora.h"
@@ -60,11 +61,11 @@ int Run(const Options& options) {
   if (save) save->Commit();
   if (options.json) {
     Say("\n");
-    fmt::print("{}\n", nlohmann::json{{"ppl", result.perplexity},
-                                      {"error", result.error},
-                                      {"chunks", result.chunks},
-                                      {"scored_tokens", result.scored}}
-                           .dump());
+    WriteJson(nlohmann::json{{"ppl", result.perplexity},
+                             {"error", result.error},
+                             {"chunks", result.chunks},
+                             {"scored_tokens", result.scored}},
+              kOneLine);
   } else {
     fmt::print("\nFinal estimate: PPL = {:.4f} +/- {:.5f}\n", result.perplexity, result.error);
   }
@@ -73,21 +74,21 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefinePerplexity(CLI::App& app) {
+std::function<int()> DefinePerplexity(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
-  AddLora(app, options->adapters);
-  app.add_option("-f,--file", options->text, "The text, UTF-8");
-  AddScoring(app, options->method);
-  app.add_option("--save-all-logits,--kl-divergence-base", options->logits,
-                 "Write the log probabilities to this file, as llama-perplexity does; with "
-                 "--kl-divergence: read them");
-  app.add_flag("--kl-divergence", options->compare,
-               "Compare with the predictions in the file of --kl-divergence-base");
-  app.add_flag("--force", options->force, "Replace an existing file of logits");
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--json", options->json, "The result as JSON");
-  app.footer(
+  arguments.Option("-m,--model", options->model, "The model, a GGUF file").Required();
+  AddLora(arguments, options->adapters);
+  arguments.Option("-f,--file", options->text, "The text, UTF-8");
+  AddScoring(arguments, options->method);
+  arguments.Option("--save-all-logits,--kl-divergence-base", options->logits,
+                   "Write the log probabilities to this file, as llama-perplexity does; with "
+                   "--kl-divergence: read them");
+  arguments.Flag("--kl-divergence", options->compare,
+                 "Compare with the predictions in the file of --kl-divergence-base");
+  arguments.Flag("--force", options->force, "Replace an existing file of logits");
+  arguments.Threads(options->threads);
+  arguments.Flag("--json", options->json, "The result as JSON");
+  arguments.Footer(
       "Examples:\n  quern perplexity -m model-q4_k_m.gguf -f wiki.test.raw -c 512\n"
       "  quern perplexity -m model-bf16.gguf -f text.txt --save-all-logits model.logits");
   return [options] { return Run(*options); };

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -8,10 +7,13 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "gguf/split_name.h"
 #include "quant/plan.h"
 #include "quant/quality.h"
@@ -51,7 +53,7 @@ T ParseNumber(std::string_view text, const std::string& what) {
   return value;
 }
 
-bool IsCopy(std::string_view word) { return CLI::detail::to_lower(std::string(word)) == "copy"; }
+bool IsCopy(std::string_view word) { return SameInAnyCase(word, "copy"); }
 
 // Takes the file type that the word names, if it names one.
 bool TakeFileType(const std::string& word, Options& options) {
@@ -209,7 +211,7 @@ void PrintJson(const Options& options, const QuantizePlan& plan,
   out["bytes"] = plan.bytes_after();
   out["bits_per_weight"] = BitsPerWeight(plan.bytes_after(), plan.weights());
   if (meter) out["error"] = JsonOf(meter->Total());
-  fmt::print("{}\n", out.dump(1, ' ', false, nlohmann::json::error_handler_t::replace));
+  WriteJson(out);
 }
 
 void PrintErrorLine(std::string_view name, std::string_view type, const EncodingError& error) {
@@ -319,16 +321,16 @@ std::string FileTypeTable() {
   return text;
 }
 
-void DefineTypeOptions(CLI::App& app, Options& options) {
+void DefineTypeOptions(const Arguments& arguments, Options& options) {
   RecipeOptions& recipe = options.quantize.recipe;
-  app.add_flag("--pure", recipe.pure, "One type for all tensors, no mix");
-  app.add_flag("--leave-output-tensor", recipe.keep_output, "output.weight keeps its type");
-  app.add_option("--output-tensor-type", options.output_type, "The type of output.weight")
-      ->type_name("TYPE");
-  app.add_option("--token-embedding-type", options.embedding_type, "The type of the embeddings")
-      ->type_name("TYPE");
+  arguments.Flag("--pure", recipe.pure, "One type for all tensors, no mix");
+  arguments.Flag("--leave-output-tensor", recipe.keep_output, "output.weight keeps its type");
+  arguments.Option("--output-tensor-type", options.output_type, "The type of output.weight")
+      .Kind("TYPE");
+  arguments.Option("--token-embedding-type", options.embedding_type, "The type of the embeddings")
+      .Kind("TYPE");
   const auto repeated = [&](const char* name, auto& values, const char* help, const char* type) {
-    app.add_option(name, values, help)->allow_extra_args(false)->type_name(type);
+    arguments.Option(name, values, help).Repeated().Kind(type);
   };
   repeated("--tensor-type", options.tensor_types,
            "Tensors whose names match get the type; the first match decides; may be repeated",
@@ -341,35 +343,36 @@ void DefineTypeOptions(CLI::App& app, Options& options) {
            "Use the matrix for tensors whose names hold this; may be repeated", "TEXT");
   repeated("--exclude-weights", options.excluded,
            "Do not use it for tensors whose names hold this; may be repeated", "TEXT");
-  app.add_option("--imatrix", options.imatrix, "An importance matrix (GGUF or .dat)")
-      ->type_name("FILE");
-  app.add_option("--prune-layers", options.pruned, "Leave these layers out and count anew")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->type_name("N,N...");
+  arguments.Option("--imatrix", options.imatrix, "An importance matrix (GGUF or .dat)")
+      .Kind("FILE");
+  arguments.Option("--prune-layers", options.pruned, "Leave these layers out and count anew")
+      .Separated(',')
+      .Repeated()
+      .Kind("N,N...");
 }
 
 }  // namespace
 
-std::function<int()> DefineQuantize(CLI::App& app) {
+std::function<int()> DefineQuantize(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("FILES", options->words, "The input, the output, the file type, the threads")
-      ->type_name("IN [OUT] TYPE [THREADS]")
-      ->required()
-      ->expected(2, 4);
-  DefineTypeOptions(app, *options);
-  app.add_flag("--allow-requantize", options->quantize.allow_requantize,
-               "Take tensors that are quantized already; they lose twice");
-  app.add_flag("--keep-split", options->quantize.keep_split, "Write as many files as the input is");
-  app.add_flag("--quality", options->quality,
-               "Measure the error of each tensor against the input: RMSE, relative, largest");
-  app.add_flag("--dry-run", options->dry_run, "Show types and sizes, read no weights");
-  app.add_flag("--json", options->json, "The types and sizes as JSON on stdout");
-  app.add_flag("--force", options->force, "Replace an output that is there");
-  app.add_flag("--quiet", options->quiet, "No progress");
-  app.footer(FileTypeTable() +
-             "\nWithout OUT the output is ggml-model-TYPE.gguf beside the input.\n"
-             "Example:\n  quern quantize model-bf16.gguf model-q4_k_m.gguf q4_k_m");
+  arguments.Option("FILES", options->words, "The input, the output, the file type, the threads")
+      .Kind("IN [OUT] TYPE [THREADS]")
+      .Required()
+      .Words(2, 4);
+  DefineTypeOptions(arguments, *options);
+  arguments.Flag("--allow-requantize", options->quantize.allow_requantize,
+                 "Take tensors that are quantized already; they lose twice");
+  arguments.Flag("--keep-split", options->quantize.keep_split,
+                 "Write as many files as the input is");
+  arguments.Flag("--quality", options->quality,
+                 "Measure the error of each tensor against the input: RMSE, relative, largest");
+  arguments.Flag("--dry-run", options->dry_run, "Show types and sizes, read no weights");
+  arguments.Flag("--json", options->json, "The types and sizes as JSON on stdout");
+  arguments.Flag("--force", options->force, "Replace an output that is there");
+  arguments.Quiet(options->quiet);
+  arguments.Footer(FileTypeTable() +
+                   "\nWithout OUT the output is ggml-model-TYPE.gguf beside the input.\n"
+                   "Example:\n  quern quantize model-bf16.gguf model-q4_k_m.gguf q4_k_m");
   return [options] { return Run(*options); };
 }
 

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -9,8 +8,10 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
+#include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/run_time_lora.h"
 #include "cli/say.h"
@@ -43,7 +44,7 @@ void PrintJson(const Options& options, const std::vector<TokenId>& prompt, const
                      {"tokens_per_second", Rate(generated.tokens.size(), generated.seconds)}};
   if (!answer.stop_string.empty()) out["stop_string"] = answer.stop_string;
   // A generation may end in the middle of a character.
-  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  WriteJson(out, kOneLine);
   std::fflush(stdout);
 }
 
@@ -143,64 +144,69 @@ int Run(Options& options) {
                   : Complete(options, session, tokenizer);
 }
 
-void AddSampling(CLI::App& app, Options& options) {
+void AddSampling(const Arguments& arguments, Options& options) {
   SamplerOptions& sampler = options.generate.sampler;
-  app.add_option("--temp", sampler.temperature, "Temperature; 0: always the best token (0.8)");
-  app.add_option("--top-k", sampler.top_k, "Keep the k best tokens; 0: all (40)");
-  app.add_option("--typical,--typical-p", sampler.typical_p,
-                 "Keep the least surprising with this probability together (1)");
-  app.add_option("--top-p", sampler.top_p, "Keep the best with this probability together (0.95)");
-  app.add_option("--min-p", sampler.min_p, "Keep those with this share of the best one's (0.05)");
-  app.add_option("--repeat-penalty", sampler.repeat_penalty, "Penalty of repetition; 1: none (1)");
-  app.add_option("--repeat-last-n", sampler.penalty_last_n,
-                 "Tokens it looks back on; -1: all (64)");
-  app.add_option("--frequency-penalty", sampler.frequency_penalty, "Taken per occurrence (0)");
-  app.add_option("--presence-penalty", sampler.presence_penalty, "Taken of all that occurred (0)");
-  app.add_option("-s,--seed", options.seed, "Seed of the draws; -1: a new one each time (-1)")
-      ->check(CLI::Range(int64_t{-1}, int64_t{0xFFFFFFFF}));
+  arguments.Option("--temp", sampler.temperature, "Temperature; 0: always the best token (0.8)");
+  arguments.Option("--top-k", sampler.top_k, "Keep the k best tokens; 0: all (40)");
+  arguments.Option("--typical,--typical-p", sampler.typical_p,
+                   "Keep the least surprising with this probability together (1)");
+  arguments.Option("--top-p", sampler.top_p, "Keep the best with this probability together (0.95)");
+  arguments.Option("--min-p", sampler.min_p, "Keep those with this share of the best one's (0.05)");
+  arguments.Option("--repeat-penalty", sampler.repeat_penalty,
+                   "Penalty of repetition; 1: none (1)");
+  arguments.Option("--repeat-last-n", sampler.penalty_last_n,
+                   "Tokens it looks back on; -1: all (64)");
+  arguments.Option("--frequency-penalty", sampler.frequency_penalty, "Taken per occurrence (0)");
+  arguments.Option("--presence-penalty", sampler.presence_penalty,
+                   "Taken of all that occurred (0)");
+  arguments.Option("-s,--seed", options.seed, "Seed of the draws; -1: a new one each time (-1)")
+      .Within(int64_t{-1}, int64_t{0xFFFFFFFF});
 }
 
-void AddConversation(CLI::App& app, Options& options) {
-  app.add_flag("--chat,--conversation", options.conversation,
-               "Talk by the model's chat template, line by line from the terminal (-cnv)");
-  app.add_flag("--no-conversation", options.no_conversation,
-               "Continue the prompt as it is (-no-cnv); it is what run does");
-  app.add_flag("--single-turn", options.single_turn, "Talk for one turn and end (-st)");
-  app.add_option("--system,--system-prompt", options.system,
-                 "What the conversation begins with (-sys)");
-  app.add_option("--chat-template-file", options.template_file,
-                 "A Jinja template instead of the file's");
-  app.add_option("-r,--reverse-prompt,--stop", options.stops,
-                 "Stop at this text, which is not shown; may be repeated")
-      ->allow_extra_args(false);
-  app.add_flag("--ignore-eos", options.ignore_eos, "Go on where the model would end");
-  app.add_flag("--context-shift", options.context_shift,
-               "Where the context is full, forget half of it and go on");
-  app.add_option("--keep", options.keep, "Tokens at the beginning that are not forgotten (0)")
-      ->check(CLI::NonNegativeNumber);
+void AddConversation(const Arguments& arguments, Options& options) {
+  arguments.Flag("--chat,--conversation", options.conversation,
+                 "Talk by the model's chat template, line by line from the terminal (-cnv)");
+  arguments.Flag("--no-conversation", options.no_conversation,
+                 "Continue the prompt as it is (-no-cnv); it is what run does");
+  arguments.Flag("--single-turn", options.single_turn, "Talk for one turn and end (-st)");
+  arguments.Option("--system,--system-prompt", options.system,
+                   "What the conversation begins with (-sys)");
+  arguments.Option("--chat-template-file", options.template_file,
+                   "A Jinja template instead of the file's");
+  arguments
+      .Option("-r,--reverse-prompt,--stop", options.stops,
+              "Stop at this text, which is not shown; may be repeated")
+      .Repeated();
+  arguments.Flag("--ignore-eos", options.ignore_eos, "Go on where the model would end");
+  arguments.Flag("--context-shift", options.context_shift,
+                 "Where the context is full, forget half of it and go on");
+  arguments.Option("--keep", options.keep, "Tokens at the beginning that are not forgotten (0)")
+      .NonNegative();
 }
 
 }  // namespace
 
-std::function<int()> DefineRun(CLI::App& app) {
+std::function<int()> DefineRun(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("-m,--model", options->model, "The model, a GGUF file")->required();
-  AddLora(app, options->adapters);
-  app.add_option("-p,--prompt", options->prompt, "The text to continue");
-  app.add_option("-f,--file", options->file, "A file with the text to continue");
-  app.add_option("-n,--predict", options->generate.max_tokens,
-                 "Tokens to generate at most; -1: until the model ends (-1)")
-      ->check(CLI::Range(int64_t{-1}, int64_t{1} << 40));
-  app.add_option("-c,--ctx-size", options->generate.context,
-                 "Tokens of the context; 0: as many as the model was trained for (0)")
-      ->check(CLI::NonNegativeNumber);
-  AddSampling(app, *options);
-  AddKvType(app, options->generate.kv_type);
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  AddConversation(app, *options);
-  app.add_flag("--no-display-prompt", options->no_display_prompt, "Print the continuation alone");
-  app.add_flag("--json", options->json, "The result as JSON, when it is whole");
-  app.footer(
+  arguments.Option("-m,--model", options->model, "The model, a GGUF file").Required();
+  AddLora(arguments, options->adapters);
+  arguments.Option("-p,--prompt", options->prompt, "The text to continue");
+  arguments.Option("-f,--file", options->file, "A file with the text to continue");
+  arguments
+      .Option("-n,--predict", options->generate.max_tokens,
+              "Tokens to generate at most; -1: until the model ends (-1)")
+      .Within(int64_t{-1}, int64_t{1} << 40);
+  arguments
+      .Option("-c,--ctx-size", options->generate.context,
+              "Tokens of the context; 0: as many as the model was trained for (0)")
+      .NonNegative();
+  AddSampling(arguments, *options);
+  AddKvType(arguments, options->generate.kv_type);
+  arguments.Threads(options->threads);
+  AddConversation(arguments, *options);
+  arguments.Flag("--no-display-prompt", options->no_display_prompt, "Print the continuation alone");
+  arguments.Flag("--json", options->json, "The result as JSON, when it is whole");
+  arguments.Footer(
       "Examples:\n"
       "  quern run -m model.gguf -p \"In the beginning\" -n 64 --temp 0\n"
       "  quern run -m model.gguf --chat --system \"Answer briefly.\"");

@@ -1,25 +1,25 @@
 #include "cli/run_time_lora.h"
 
-#include <CLI/CLI.hpp>
-
 #include "adapters/run_time.h"
 #include "cli/adapter_list.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/grown_vocabulary.h"
 #include "cli/say.h"
 
 namespace quern::cli {
 
-void AddLora(CLI::App& app, std::vector<std::string>& adapters) {
-  app.add_option("--lora", adapters,
-                 "An adapter to apply: a PEFT folder or a GGUF file, with :SCALE behind it if not "
-                 "all of it is wanted; may be repeated")
-      ->allow_extra_args(false)
-      ->type_name("ADAPTER[:SCALE]");
-  app.add_option("--lora-scaled", adapters, "Adapters with scales; may be repeated")
-      ->allow_extra_args(false)
-      ->delimiter(',')
-      ->type_name("ADAPTER:SCALE,...");
+void AddLora(const Arguments& arguments, std::vector<std::string>& adapters) {
+  arguments
+      .Option("--lora", adapters,
+              "An adapter to apply: a PEFT folder or a GGUF file, with :SCALE behind it if not "
+              "all of it is wanted; may be repeated")
+      .Repeated()
+      .Kind("ADAPTER[:SCALE]");
+  arguments.Option("--lora-scaled", adapters, "Adapters with scales; may be repeated")
+      .Repeated()
+      .Separated(',')
+      .Kind("ADAPTER:SCALE,...");
 }
 
 std::unique_ptr<Runner> OpenRunner(const std::string& model,

@@ -1,11 +1,12 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/json_output.h"
 #include "cli/size_text.h"
 #include "gguf/gguf_reader.h"
 #include "gguf/gguf_writer.h"
@@ -50,25 +51,27 @@ int Run(const Options& options) {
     out["outputs"].push_back(path.string());
     if (!options.json) fmt::print("{}\n", path.string());
   }
-  if (options.json) fmt::print("{}\n", out.dump(1));
+  if (options.json) WriteJson(out);
   return 0;
 }
 
 }  // namespace
 
-std::function<int()> DefineSplit(CLI::App& app) {
+std::function<int()> DefineSplit(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("IN", options->input, "A GGUF file")->required();
-  app.add_option("OUT_PREFIX", options->prefix, "The files are OUT_PREFIX-00001-of-00003.gguf, ...")
-      ->required();
-  app.add_option("--split-max-size", options->max_size, "Tensor bytes per file, such as 300M or 2G")
-      ->type_name("N(K|M|G)");
-  app.add_option("--split-max-tensors", options->max_tensors, "Tensors per file (128)")
-      ->check(CLI::PositiveNumber);
-  app.add_flag("--force", options->force, "Replace files that are there");
-  app.add_flag("--json", options->json, "The files' names as JSON");
-  app.add_flag("--quiet", options->quiet, "No progress");
-  app.footer("Example:\n  quern split model.gguf parts/model --split-max-size 2G");
+  arguments.Option("IN", options->input, "A GGUF file").Required();
+  arguments
+      .Option("OUT_PREFIX", options->prefix, "The files are OUT_PREFIX-00001-of-00003.gguf, ...")
+      .Required();
+  arguments
+      .Option("--split-max-size", options->max_size, "Tensor bytes per file, such as 300M or 2G")
+      .Kind("N(K|M|G)");
+  arguments.Option("--split-max-tensors", options->max_tensors, "Tensors per file (128)")
+      .Positive();
+  arguments.Flag("--force", options->force, "Replace files that are there");
+  arguments.Flag("--json", options->json, "The files' names as JSON");
+  arguments.Quiet(options->quiet);
+  arguments.Footer("Example:\n  quern split model.gguf parts/model --split-max-size 2G");
   return [options] { return Run(*options); };
 }
 

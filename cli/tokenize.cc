@@ -1,10 +1,10 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
 #include "base/file.h"
+#include "cli/arguments.h"
 #include "cli/commands.h"
 #include "gguf/gguf_reader.h"
 #include "model/tokenizer/tokenizer.h"
@@ -49,19 +49,19 @@ int Run(const Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineTokenize(CLI::App& app) {
+std::function<int()> DefineTokenize(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("-m,--model", options->model, "A GGUF file; its vocabulary is enough")->required();
-  CLI::Option_group* input = app.add_option_group("Text", "One of");
-  input->add_option("-p,--prompt", options->text, "The text, as it is: no escapes");
-  input->add_option("-f,--file", options->file, "A file that holds the text");
-  input->require_option(1);
-  app.add_flag("--no-bos", options->no_bos,
-               "Add no BOS (or EOS), even where the model asks for it");
-  app.add_flag("--no-parse-special", options->no_parse_special,
-               "Take the text of control tokens as text");
-  app.add_flag("--json", options->json, "Print {\"ids\": [...]}");
-  app.footer("Example:\n  quern tokenize -m model.gguf -p \"Hello world\"");
+  arguments.Option("-m,--model", options->model, "A GGUF file; its vocabulary is enough")
+      .Required();
+  const Arguments input = arguments.ExactlyOne("Text", "One of");
+  input.Option("-p,--prompt", options->text, "The text, as it is: no escapes");
+  input.Option("-f,--file", options->file, "A file that holds the text");
+  arguments.Flag("--no-bos", options->no_bos,
+                 "Add no BOS (or EOS), even where the model asks for it");
+  arguments.Flag("--no-parse-special", options->no_parse_special,
+                 "Take the text of control tokens as text");
+  arguments.Flag("--json", options->json, "Print {\"ids\": [...]}");
+  arguments.Footer("Example:\n  quern tokenize -m model.gguf -p \"Hello world\"");
   return [options] { return Run(*options); };
 }
 

@@ -1,15 +1,16 @@
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/divergence_output.h"
+#include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/say.h"
 #include "cli/verify/findings.h"
@@ -95,7 +96,7 @@ void PrintJson(const Findings& findings) {
     out["tensors"].push_back(std::move(entry));
   }
   // Names may hold bytes that are no UTF-8; they are shown as the replacement character.
-  fmt::print("{}\n", out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  WriteJson(out, kOneLine);
 }
 
 void PrintText(const Findings& f) {
@@ -140,9 +141,9 @@ int Run(const Options& options) {
   return findings.passed() ? 0 : static_cast<int>(ErrorKind::kGate);
 }
 
-void AddThresholds(CLI::App& app, Options& options) {
+void AddThresholds(const Arguments& arguments, Options& options) {
   const auto add = [&](const char* name, auto& value, const char* help) {
-    app.add_option(name, value, help)->group("Thresholds");
+    arguments.Option(name, value, help).Group("Thresholds");
   };
   add("--max-kld", options.thresholds.max_kld, "Mean KL divergence");
   add("--max-kld-p99", options.thresholds.max_kld_p99, "99th percentile of the KL divergence");
@@ -157,19 +158,19 @@ void AddThresholds(CLI::App& app, Options& options) {
 
 }  // namespace
 
-std::function<int()> DefineVerify(CLI::App& app) {
+std::function<int()> DefineVerify(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
-  app.add_option("REFERENCE", options->reference, "The model as it was, a GGUF file")->required();
-  app.add_option("CANDIDATE", options->candidate, "The model to judge, a GGUF file")->required();
-  app.add_option("-f,--file", options->text, "The text to judge by, UTF-8")->required();
-  AddThresholds(app, *options);
-  AddScoring(app, options->method);
-  app.add_option("--html", options->html, "Write a report for people, one page");
-  app.add_option("-t,--threads", options->threads, "Threads; all cores by default");
-  app.add_flag("--json", options->json, "The result as JSON");
-  app.add_flag("--force", options->force, "Replace an existing report");
-  app.add_flag("-q,--quiet", options->quiet, "No progress");
-  app.footer(
+  arguments.Option("REFERENCE", options->reference, "The model as it was, a GGUF file").Required();
+  arguments.Option("CANDIDATE", options->candidate, "The model to judge, a GGUF file").Required();
+  arguments.Option("-f,--file", options->text, "The text to judge by, UTF-8").Required();
+  AddThresholds(arguments, *options);
+  AddScoring(arguments, options->method);
+  arguments.Option("--html", options->html, "Write a report for people, one page");
+  arguments.Threads(options->threads);
+  arguments.Flag("--json", options->json, "The result as JSON");
+  arguments.Flag("--force", options->force, "Replace an existing report");
+  arguments.Quiet(options->quiet);
+  arguments.Footer(
       "Exit code 0: all thresholds are met; 7: one is not, and stderr says which. Where none is\n"
       "given these are: --max-kld 0.05 --max-ppl-increase 3% --min-same-top 90%, which a good "
       "4-bit\n"

@@ -1,21 +1,9 @@
 #include "gguf/types.h"
 
-#include <algorithm>
-#include <cctype>
-
+#include "base/ascii.h"
 #include "base/error.h"
 
 namespace quern {
-namespace {
-
-bool SameInAnyCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
-
-}  // namespace
-
 std::optional<Type> TypeFromId(uint32_t id) {
   for (const TypeInfo& info : kTypes) {
     if (static_cast<uint32_t>(info.type) == id) return info.type;

@@ -3,17 +3,15 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <cctype>
+
+#include "base/ascii.h"
 
 namespace quern {
 namespace {
 
 std::string NameOf(int64_t target) {
   if (target == HWY_SCALAR || target == HWY_EMU128) return "scalar";
-  std::string name = hwy::TargetName(target);
-  std::transform(name.begin(), name.end(), name.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
+  return Lowered(hwy::TargetName(target));
 }
 
 // The bits of the targets, of which the lower is the better.

@@ -1,8 +1,9 @@
 #include "quant/file_type.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
+
+#include "base/ascii.h"
 
 namespace quern {
 namespace {
@@ -14,12 +15,6 @@ struct Alias {
 
 constexpr Alias kAliases[] = {
     {"Q3_K", FileType::kQ3_K_M}, {"Q4_K", FileType::kQ4_K_M}, {"Q5_K", FileType::kQ5_K_M}};
-
-bool SameInAnyCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
-}
 
 }  // namespace
 

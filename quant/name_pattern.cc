@@ -3,8 +3,7 @@
 
 #include <pcre2.h>
 
-#include <cctype>
-
+#include "base/ascii.h"
 #include "base/error.h"
 
 namespace quern {
@@ -14,14 +13,14 @@ constexpr uint32_t kMaxSteps = 100000;
 
 // llama-quantize lowers the whole pattern, `\S` too, which turns it into its opposite; what follows
 // a backslash is left alone here.
-std::string Lowered(std::string_view text) {
+std::string LoweredPattern(std::string_view text) {
   std::string lowered(text);
   for (size_t i = 0; i < lowered.size(); ++i) {
     if (lowered[i] == '\\') {
       ++i;
       continue;
     }
-    lowered[i] = static_cast<char>(std::tolower(static_cast<unsigned char>(lowered[i])));
+    lowered[i] = Lowered(lowered[i]);
   }
   return lowered;
 }
@@ -40,7 +39,7 @@ struct NamePattern::Code {
   }
 };
 
-NamePattern::NamePattern(std::string_view text) : text_(Lowered(text)) {
+NamePattern::NamePattern(std::string_view text) : text_(LoweredPattern(text)) {
   auto code = std::make_shared<Code>();
   int error = 0;
   PCRE2_SIZE offset = 0;
