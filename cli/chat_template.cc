@@ -1,7 +1,6 @@
 #include "model/chat/chat_template.h"
 
 #include <cstdio>
-#include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -16,6 +15,7 @@
 #include "cli/file_template.h"
 #include "gguf/gguf_reader.h"
 #include "gguf/keys.h"
+#include "gguf/magic.h"
 
 namespace quern::cli {
 namespace {
@@ -28,14 +28,6 @@ struct Options {
   std::vector<std::string> sets;
   bool add_generation_prompt = false;
 };
-
-bool IsGguf(const std::string& path) {
-  const InputFile file(path);
-  std::byte magic[4];
-  if (file.size() < sizeof(magic)) return false;
-  file.ReadAt(0, magic);
-  return std::memcmp(magic, "GGUF", sizeof(magic)) == 0;
-}
 
 // The template of the source, and the variables that it brings with it.
 std::string ReadSource(const std::string& path, Json& values) {

@@ -25,7 +25,7 @@ struct Options {
   bool json = false, quiet = false;
 };
 
-using Parse = std::vector<ChoiceTask> (*)(const std::string& bytes, int64_t count,
+using Parse = std::vector<ChoiceTask> (*)(std::string_view bytes, int64_t count,
                                           const std::string& name);
 
 void Print(const ChoiceScore& score, bool json) {
@@ -82,18 +82,14 @@ std::function<int()> DefineHellaswag(const Arguments& arguments) {
   arguments.Footer("Example:\n  quern hellaswag -m model.gguf -f hellaswag_val_full.txt");
   return Define(arguments, "--hellaswag-tasks", 400,
                 "Six lines per task: context, number of the right ending from 0, four endings",
-                [](const std::string& text, int64_t count, const std::string& name) {
-                  return ParseHellaswag(text, count, name);
-                });
+                ParseHellaswag);
 }
 
 std::function<int()> DefineWinogrande(const Arguments& arguments) {
   arguments.Footer("Example:\n  quern winogrande -m model.gguf -f winogrande-debiased-eval.csv");
   return Define(arguments, "--winogrande-tasks", 0,
                 "Lines of number, sentence with a _, first choice, second choice, 1 or 2",
-                [](const std::string& text, int64_t count, const std::string& name) {
-                  return ParseWinogrande(text, count, name);
-                });
+                ParseWinogrande);
 }
 
 std::function<int()> DefineMultipleChoice(const Arguments& arguments) {
@@ -101,7 +97,7 @@ std::function<int()> DefineMultipleChoice(const Arguments& arguments) {
       "Example:\n  quern multiple-choice -m model.gguf -f arc-challenge-validation.bin");
   return Define(arguments, "--multiple-choice-tasks", 0,
                 "Questions with their answers, in llama-perplexity's binary form",
-                [](const std::string& bytes, int64_t count, const std::string& name) {
+                [](std::string_view bytes, int64_t count, const std::string& name) {
                   return ParseMultipleChoice(std::as_bytes(std::span(bytes)), count, name);
                 });
 }

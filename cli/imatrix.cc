@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -14,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "gguf/magic.h"
 #include "model/eval/imatrix_collector.h"
 #include "model/eval/imatrix_statistics.h"
 #include "model/runner.h"
@@ -29,12 +29,6 @@ struct Options {
   bool process_output = false, parse_special = false, force = false, quiet = false;
   bool statistics = false, json = false, no_ppl = false;
 };
-
-bool IsGguf(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  char magic[4];
-  return in.read(magic, sizeof magic) && std::string_view(magic, sizeof magic) == "GGUF";
-}
 
 void Join(const std::string& path, int64_t chunk_size, ImatrixCollector& collector) {
   if (IsGguf(path)) {

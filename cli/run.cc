@@ -66,20 +66,26 @@ void SayEnd(const std::vector<TokenId>& prompt, const Answer& answer) {
       Rate(generated.tokens.size(), generated.seconds));
 }
 
-int Complete(const Options& options, Session& session, const Tokenizer& tokenizer) {
-  if (options.prompt.empty()) Fail(ErrorKind::kUsage, "give a prompt, either by -p or by -f");
-  const auto prompt = tokenizer.Encode(options.prompt, true, true);
-  if (!options.json && !options.no_display_prompt) Show(options.prompt);
-  const Answer answer = Continue(session, tokenizer, prompt, options.generate.max_tokens,
-                                 options.stops, [&](std::string_view text) {
-                                   if (!options.json) Show(text);
-                                 });
+// Continues the prompt and tells of it: the text as it comes, or all of it as JSON.
+Answer Tell(const Options& options, Session& session, const Tokenizer& tokenizer,
+            const std::vector<TokenId>& prompt) {
+  Answer answer = Continue(session, tokenizer, prompt, options.generate.max_tokens, options.stops,
+                           [&](std::string_view text) {
+                             if (!options.json) Show(text);
+                           });
   if (options.json) {
     PrintJson(options, prompt, answer);
-    return 0;
+  } else {
+    Show("\n");
+    SayEnd(prompt, answer);
   }
-  Show("\n");
-  SayEnd(prompt, answer);
+  return answer;
+}
+
+int Complete(const Options& options, Session& session, const Tokenizer& tokenizer) {
+  const auto prompt = tokenizer.Encode(options.prompt, true, true);
+  if (!options.json && !options.no_display_prompt) Show(options.prompt);
+  Tell(options, session, tokenizer, prompt);
   return 0;
 }
 
@@ -103,18 +109,8 @@ int Converse(const Options& options, Session& session, const Runner& runner,
   if (turn.empty() && !ReadTurn(turn)) return 0;
   do {
     if (turn.empty()) continue;
-    const auto prompt = conversation.Say(turn);
-    const Answer answer = Continue(session, tokenizer, prompt, options.generate.max_tokens,
-                                   options.stops, [&](std::string_view text) {
-                                     if (!options.json) Show(text);
-                                   });
+    const Answer answer = Tell(options, session, tokenizer, conversation.Say(turn));
     conversation.Answered(answer.text);
-    if (options.json) {
-      PrintJson(options, prompt, answer);
-    } else {
-      Show("\n");
-      SayEnd(prompt, answer);
-    }
     if (answer.generated.reason == StopReason::kContext) return 0;
   } while (!options.single_turn && ReadTurn(turn));
   return 0;

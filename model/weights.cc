@@ -209,14 +209,12 @@ void Weights::CheckComplete() const {
     Fail(ErrorKind::kBadInput, "{}: output.weight has {} rows, token_embd.weight {}", name(),
          output.weight.rows, token_embd.rows);
   }
-  const auto check_bias = [this](const Linear& linear) {
-    const auto size = static_cast<int64_t>(linear.bias.size());
-    if (size > 0 && size != linear.weight.rows) {
-      Fail(ErrorKind::kBadInput, "{}: tensor '{}' has {} rows, its bias {}", name(), linear.name,
-           linear.weight.rows, size);
-    }
-  };
-  check_bias(output);
+  // The shapes of all others follow from the keys.
+  const int64_t biases = std::ssize(output.bias);
+  if (biases > 0 && biases != output.weight.rows) {
+    Fail(ErrorKind::kBadInput, "{}: tensor '{}' has {} rows, its bias {}", name(), output.name,
+         output.weight.rows, biases);
+  }
 }
 
 const std::byte* Weights::BytesOf(size_t index) {

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "gguf/gguf_reader.h"
+#include "gguf/magic.h"
 
 namespace quern {
 namespace {
@@ -137,11 +138,8 @@ Imatrix ParseDatImatrix(std::span<const std::byte> bytes, const std::string& nam
 }
 
 Imatrix ReadImatrix(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  constexpr std::string_view kMagic = "GGUF";
-  const bool is_gguf = file.bytes().size() >= kMagic.size() &&
-                       std::memcmp(file.bytes().data(), kMagic.data(), kMagic.size()) == 0;
-  Imatrix matrix = is_gguf ? ReadGguf(path) : ParseDatImatrix(file.bytes(), file.name());
+  Imatrix matrix =
+      IsGguf(path) ? ReadGguf(path) : ParseDatImatrix(MappedFile(path).bytes(), path.string());
   if (matrix.weights.empty()) {
     Fail(ErrorKind::kBadInput, "{}: holds no importance matrix", matrix.name);
   }

@@ -3,37 +3,17 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/html.h"
 
 namespace quern::cli {
 
 std::string Escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
-          out += "\xEF\xBF\xBD";
-        } else {
-          out += c;
-        }
-    }
+    const bool control = static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+    out += control ? "\xEF\xBF\xBD" : std::string(1, c);
   }
-  return out;
+  return EscapeHtml(out);
 }
 
 std::string Fill(std::string_view text,

@@ -51,10 +51,8 @@ HWY_INLINE void Accumulate(float weight, const T* value, int64_t dim, float* out
   for (; i < dim; ++i) out[i] += weight * WidenOne(value + i);
 }
 
-// scores[n] = exp(scores - max), and one over their sum.
-float ExpOf(float* scores, int64_t n) {
-  float max = -std::numeric_limits<float>::infinity();
-  for (int64_t i = 0; i < n; ++i) max = std::max(max, scores[i]);
+// scores[n] = exp(scores - max), and their sum.
+HWY_INLINE float ExpOf(float* scores, int64_t n, float max) {
   const V m = hn::Set(D(), max);
   V sum = hn::Zero(D());
   int64_t i = 0;
@@ -65,7 +63,7 @@ float ExpOf(float* scores, int64_t n) {
   }
   float total = hn::GetLane(hn::SumOfLanes(D(), sum));
   for (; i < n; ++i) total += scores[i] = std::exp(scores[i] - max);
-  return 1.0f / total;
+  return total;
 }
 
 // All queries of one token that share a key-value head, so that its rows are met while in cache.
@@ -86,7 +84,7 @@ void AttendGroup(const AttentionShape& shape, const KvView& kv, const float* q, 
   for (int64_t g = 0; g < group; ++g) {
     float* row = scores.data() + g * seen;
     float* to = out + (kv_head * group + g) * shape.value_dim;
-    const float norm = ExpOf(row, seen);
+    const float norm = 1.0f / ExpOf(row, seen, *std::max_element(row, row + seen));
     std::fill_n(to, shape.value_dim, 0.0f);
     for (int64_t p = 0; p < seen; ++p) {
       Accumulate(row[p] * norm, values + p * shape.value_dim, shape.value_dim, to);
@@ -238,16 +236,7 @@ class Block {
       for (int64_t i = 0; i < value_cols_; ++i) sums[i] *= shrink;
       maxima_[static_cast<size_t>(row)] = max;
     }
-    const V m = hn::Set(D(), max);
-    V sum = hn::Zero(D());
-    int64_t p = 0;
-    for (; p + FloatLanes() <= seen; p += FloatLanes()) {
-      const V e = hn::Exp(D(), hn::Sub(hn::LoadU(D(), scores + p), m));
-      sum = hn::Add(sum, e);
-      hn::StoreU(e, D(), scores + p);
-    }
-    norm += hn::GetLane(hn::SumOfLanes(D(), sum));
-    for (; p < seen; ++p) norm += scores[p] = std::exp(scores[p] - max);
+    norm += ExpOf(scores, seen, max);
   }
 
   const AttentionShape& shape_;

@@ -14,6 +14,7 @@
 // row into registers, in their order. A type without one is multiplied in float32.
 //
 //   kBlock    weights of a block: 32 or 256
+//   kBias     what zero is
 //   kGroup    weights that share scale and offset: 16 or 32
 //   kOffsets  whether there are offsets
 //   kOffsetLane  in which lane of RunCodes::offsets the first group's stands
@@ -31,10 +32,6 @@ struct RunCodes {
 template <class Block>
 struct Codes;
 
-struct CodesOf32 {
-  static constexpr int kBlock = 32, kGroup = 32, kOffsetLane = 0;
-  static constexpr bool kOffsets = false, kScalePer32 = true;
-};
 struct CodesOf256 {
   static constexpr int kBlock = 256, kGroup = 32, kOffsetLane = 0;
   static constexpr bool kOffsets = false, kScalePer32 = false;
@@ -118,27 +115,6 @@ QUERN_VNNI_INLINE __m512 EightScalesAndOffsets(const Block* b) {
   return _mm512_permutexvar_ps(order, pairs);
 }
 
-template <>
-struct Codes<BlockQ4_0> : CodesOf32 {
-  static constexpr int kBias = 8;
-  QUERN_VNNI_INLINE static void Unpack(const BlockQ4_0* b, RunCodes& run) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) run.codes[v] = NibblesOfTwo(b[2 * v].qs, b[2 * v + 1].qs);
-    run.scales = EightScales(b);
-  }
-};
-
-template <>
-struct Codes<BlockQ4_1> : CodesOf32 {
-  static constexpr int kBias = 0, kOffsetLane = 8;
-  static constexpr bool kOffsets = true;
-  QUERN_VNNI_INLINE static void Unpack(const BlockQ4_1* b, RunCodes& run) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) run.codes[v] = NibblesOfTwo(b[2 * v].qs, b[2 * v + 1].qs);
-    run.scales = run.offsets = EightScalesAndOffsets(b);
-  }
-};
-
 // The fifth bits of two blocks are a mask over their codes.
 template <class Block>
 QUERN_VNNI_INLINE __m512i FivesOfTwo(const Block* b) {
@@ -147,40 +123,59 @@ QUERN_VNNI_INLINE __m512i FivesOfTwo(const Block* b) {
   return AddWhere(high, NibblesOfTwo(b[0].qs, b[1].qs), 16);
 }
 
-template <>
-struct Codes<BlockQ5_0> : CodesOf32 {
-  static constexpr int kBias = 16;
-  QUERN_VNNI_INLINE static void Unpack(const BlockQ5_0* b, RunCodes& run) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) run.codes[v] = FivesOfTwo(b + 2 * v);
-    run.scales = EightScales(b);
-  }
-};
+// The sixteen values of iq4_nl and iq4_xs, biased.
+QUERN_VNNI_INLINE __m512i Iq4Codes(__m512i indices) {
+  static constexpr auto kValues = [] {
+    std::array<uint8_t, 16> values{};
+    for (size_t i = 0; i < 16; ++i) values[i] = static_cast<uint8_t>(kIq4Weights[i] + 128);
+    return values;
+  }();
+  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(Load16(kValues.data())), indices);
+}
 
-template <>
-struct Codes<BlockQ5_1> : CodesOf32 {
-  static constexpr int kBias = 0, kOffsetLane = 8;
-  static constexpr bool kOffsets = true;
-  QUERN_VNNI_INLINE static void Unpack(const BlockQ5_1* b, RunCodes& run) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) run.codes[v] = FivesOfTwo(b + 2 * v);
-    run.scales = run.offsets = EightScalesAndOffsets(b);
-  }
-};
+// The codes of two blocks of 32.
+QUERN_VNNI_INLINE __m512i CodesOfTwo(const BlockQ4_0* b) { return NibblesOfTwo(b[0].qs, b[1].qs); }
+QUERN_VNNI_INLINE __m512i CodesOfTwo(const BlockQ4_1* b) { return NibblesOfTwo(b[0].qs, b[1].qs); }
+QUERN_VNNI_INLINE __m512i CodesOfTwo(const BlockQ5_0* b) { return FivesOfTwo(b); }
+QUERN_VNNI_INLINE __m512i CodesOfTwo(const BlockQ5_1* b) { return FivesOfTwo(b); }
+QUERN_VNNI_INLINE __m512i CodesOfTwo(const BlockIQ4_NL* b) {
+  return Iq4Codes(NibblesOfTwo(b[0].qs, b[1].qs));
+}
+QUERN_VNNI_INLINE __m512i CodesOfTwo(const BlockQ8_0* b) {
+  const __m512i both =
+      _mm512_inserti64x4(_mm512_castsi256_si512(Load32(b[0].qs)), Load32(b[1].qs), 1);
+  return _mm512_xor_si512(both, _mm512_set1_epi8(-128));
+}
 
-template <>
-struct Codes<BlockQ8_0> : CodesOf32 {
-  static constexpr int kBias = 128;
-  QUERN_VNNI_INLINE static void Unpack(const BlockQ8_0* b, RunCodes& run) {
+// Blocks of 32 with a scale d; those that have a minimum m, too, have no bias.
+template <class Block, int kBiasOfCodes>
+struct CodesOf32 {
+  static constexpr bool kOffsets = requires(Block block) { block.m; };
+  static constexpr int kBlock = 32, kGroup = 32, kBias = kBiasOfCodes;
+  static constexpr int kOffsetLane = kOffsets ? 8 : 0;
+  static constexpr bool kScalePer32 = true;
+  QUERN_VNNI_INLINE static void Unpack(const Block* b, RunCodes& run) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(Load32(b[2 * v].qs)),
-                                              Load32(b[2 * v + 1].qs), 1);
-      run.codes[v] = _mm512_xor_si512(both, _mm512_set1_epi8(-128));
+    for (int v = 0; v < 4; ++v) run.codes[v] = CodesOfTwo(b + 2 * v);
+    if constexpr (kOffsets) {
+      run.scales = run.offsets = EightScalesAndOffsets(b);
+    } else {
+      run.scales = EightScales(b);
     }
-    run.scales = EightScales(b);
   }
 };
+template <>
+struct Codes<BlockQ4_0> : CodesOf32<BlockQ4_0, 8> {};
+template <>
+struct Codes<BlockQ4_1> : CodesOf32<BlockQ4_1, 0> {};
+template <>
+struct Codes<BlockQ5_0> : CodesOf32<BlockQ5_0, 16> {};
+template <>
+struct Codes<BlockQ5_1> : CodesOf32<BlockQ5_1, 0> {};
+template <>
+struct Codes<BlockQ8_0> : CodesOf32<BlockQ8_0, 128> {};
+template <>
+struct Codes<BlockIQ4_NL> : CodesOf32<BlockIQ4_NL, 128> {};
 
 template <>
 struct Codes<BlockQ2_K> : CodesOf256 {
@@ -281,28 +276,6 @@ struct Codes<BlockQ6_K> : CodesOf256 {
     }
     const __m512 scales = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(Load16(b->scales)));
     run.scales = _mm512_mul_ps(scales, _mm512_set1_ps(Half(b->d)));
-  }
-};
-
-// The sixteen values of iq4_nl and iq4_xs, biased.
-QUERN_VNNI_INLINE __m512i Iq4Codes(__m512i indices) {
-  static constexpr auto kValues = [] {
-    std::array<uint8_t, 16> values{};
-    for (size_t i = 0; i < 16; ++i) values[i] = static_cast<uint8_t>(kIq4Weights[i] + 128);
-    return values;
-  }();
-  return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(Load16(kValues.data())), indices);
-}
-
-template <>
-struct Codes<BlockIQ4_NL> : CodesOf32 {
-  static constexpr int kBias = 128;
-  QUERN_VNNI_INLINE static void Unpack(const BlockIQ4_NL* b, RunCodes& run) {
-#pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) {
-      run.codes[v] = Iq4Codes(NibblesOfTwo(b[2 * v].qs, b[2 * v + 1].qs));
-    }
-    run.scales = EightScales(b);
   }
 };
 

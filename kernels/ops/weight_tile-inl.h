@@ -60,10 +60,11 @@ void LoadDecoded(const Matrix& w, int64_t first, int64_t rows, int64_t col, int6
                  float* tile) {
   alignas(64) float decoded[4][kTileCols];
   const float* const four[4] = {decoded[0], decoded[1], decoded[2], decoded[3]};
-  const int64_t offset = RowBytes(w.type, col);
+  const int64_t stride = w.row_bytes();
+  const std::byte* from = w.row(first) + RowBytes(w.type, col);
   for (int64_t r0 = 0; r0 < TileRows(); r0 += 4) {
     for (int64_t r = 0; r < 4; ++r) {
-      Decode(w.type, w.row(first + std::min(r0 + r, rows - 1)) + offset, cols, decoded[r]);
+      Decode(w.type, from + std::min(r0 + r, rows - 1) * stride, cols, decoded[r]);
     }
     TurnRows(four, std::min<int64_t>(4, TileRows()), cols, tile + r0, TileRows());
   }

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/html.h"
 #include "model/chat/machine.h"
 #include "model/chat/methods.h"
 #include "model/chat/text_of.h"
@@ -88,7 +89,7 @@ Value CallMethod(Machine& machine, Method method, const Value& self, const Args&
   Args escaped = args;
   for (Value& value : escaped.at) {
     const bool plain = value.Is(Kind::kString) && !value.string().safe;
-    if (plain) value = machine.heap().Str(Escaped(value.text()), true);
+    if (plain) value = machine.heap().Str(EscapeHtml(value.text()), true);
   }
   return Safe(machine.heap(), method(machine, self, escaped));
 }

@@ -75,23 +75,18 @@ ExprPtr ExpressionParser::Tuple(bool with_if_else, std::string_view end_name, bo
   return tuple;
 }
 
-ExprPtr ExpressionParser::Or() {
-  ExprPtr first = And();
-  if (!in_.IsName("or")) return first;
-  ExprPtr whole = Make(ExprKind::kOr);
+ExprPtr ExpressionParser::Joined(std::string_view word, ExprKind kind,
+                                 ExprPtr (ExpressionParser::*operand)()) {
+  ExprPtr first = (this->*operand)();
+  if (!in_.IsName(word)) return first;
+  ExprPtr whole = Make(kind);
   Hold(*whole, std::move(first));
-  while (in_.SkipName("or")) Hold(*whole, And());
+  while (in_.SkipName(word)) Hold(*whole, (this->*operand)());
   return whole;
 }
 
-ExprPtr ExpressionParser::And() {
-  ExprPtr first = Not();
-  if (!in_.IsName("and")) return first;
-  ExprPtr whole = Make(ExprKind::kAnd);
-  Hold(*whole, std::move(first));
-  while (in_.SkipName("and")) Hold(*whole, Not());
-  return whole;
-}
+ExprPtr ExpressionParser::Or() { return Joined("or", ExprKind::kOr, &ExpressionParser::And); }
+ExprPtr ExpressionParser::And() { return Joined("and", ExprKind::kAnd, &ExpressionParser::Not); }
 
 ExprPtr ExpressionParser::Not() {
   if (!in_.IsName("not")) return Compare();

@@ -191,14 +191,16 @@ Machine::Flow Machine::Inner(const Stmt& stmt) {
 
 void Machine::Set(const Stmt& stmt) { Assign(stmt.targets[0], Evaluate(*stmt.exprs[0])); }
 
+std::string Machine::Printed(const Stmt& stmt, Flow& flow) {
+  Capture capture(*this);
+  flow = Inner(stmt);
+  return capture.Take();
+}
+
 Machine::Flow Machine::SetBlock(const Stmt& stmt) {
-  std::string text;
-  {
-    Capture capture(*this);
-    const Flow flow = Inner(stmt);
-    if (flow != Flow::kNext) return flow;
-    text = capture.Take();
-  }
+  Flow flow;
+  std::string text = Printed(stmt, flow);
+  if (flow != Flow::kNext) return flow;
   Value value = heap_.Str(std::move(text));
   if (stmt.exprs[0]) value = ApplyFilter(*stmt.exprs[0], value);
   Assign(stmt.targets[0], value);
@@ -206,15 +208,10 @@ Machine::Flow Machine::SetBlock(const Stmt& stmt) {
 }
 
 Machine::Flow Machine::FilterBlock(const Stmt& stmt) {
-  std::string text;
-  {
-    Capture capture(*this);
-    const Flow flow = Inner(stmt);
-    if (flow != Flow::kNext) return flow;
-    text = capture.Take();
-  }
-  Print(ApplyFilter(*stmt.exprs[0], heap_.Str(std::move(text))));
-  return Flow::kNext;
+  Flow flow;
+  std::string text = Printed(stmt, flow);
+  if (flow == Flow::kNext) Print(ApplyFilter(*stmt.exprs[0], heap_.Str(std::move(text))));
+  return flow;
 }
 
 Machine::Flow Machine::With(const Stmt& stmt) {

@@ -69,6 +69,8 @@ class Machine {
   Flow Iterate(const Stmt& stmt, Loop& loop);
   Flow Inner(const Stmt& stmt);
   void Set(const Stmt& stmt);
+  // What the inner block prints, and how it ended.
+  std::string Printed(const Stmt& stmt, Flow& flow);
   Flow SetBlock(const Stmt& stmt);
   Flow FilterBlock(const Stmt& stmt);
   Flow With(const Stmt& stmt);

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
-#include "model/chat/format.h"
+#include "base/html.h"
 #include "model/chat/heap.h"
 #include "model/chat/numbers.h"
+#include "model/chat/percent_format.h"
 #include "model/chat/text_of.h"
 #include "model/chat/unicode_text.h"
 
@@ -18,7 +19,7 @@ namespace {
 Value AddText(Heap& heap, const Text& a, const Text& b) {
   heap.Charge(a.bytes.size() + b.bytes.size());
   if (a.safe == b.safe) return heap.Str(a.bytes + b.bytes, a.safe);
-  return heap.Str(a.safe ? a.bytes + Escaped(b.bytes) : Escaped(a.bytes) + b.bytes, true);
+  return heap.Str(a.safe ? a.bytes + EscapeHtml(b.bytes) : EscapeHtml(a.bytes) + b.bytes, true);
 }
 
 Value Repeated(Heap& heap, const Value& value, Int times) {

@@ -72,6 +72,8 @@ class ExpressionParser {
   ExprPtr Make(ExprKind kind) const;
   void Hold(Expr& parent, ExprPtr part) const;
   void HoldArgument(Expr& parent, Argument::Form form, std::string name, ExprPtr value) const;
+  // Operands with the same word between them, or the only one.
+  ExprPtr Joined(std::string_view word, ExprKind kind, ExprPtr (ExpressionParser::*operand)());
   ExprPtr Or();
   ExprPtr And();
   ExprPtr Not();

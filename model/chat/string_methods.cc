@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "model/chat/bound.h"
-#include "model/chat/format.h"
+#include "model/chat/brace_format.h"
 #include "model/chat/machine.h"
 #include "model/chat/methods.h"
 #include "model/chat/text_of.h"

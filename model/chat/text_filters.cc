@@ -1,10 +1,11 @@
 #include <algorithm>
 
+#include "base/html.h"
 #include "model/chat/bound.h"
 #include "model/chat/filters.h"
-#include "model/chat/format.h"
 #include "model/chat/machine.h"
 #include "model/chat/methods.h"
+#include "model/chat/percent_format.h"
 #include "model/chat/text_of.h"
 #include "model/chat/unicode_text.h"
 
@@ -139,7 +140,7 @@ Value ForceEscape(Machine& machine, const Value& value, const Args& args) {
   const Bound bound("escape", args, {});
   const std::string text = StrOf(machine.heap(), value);
   machine.heap().Charge(text.size() * 5);
-  return machine.heap().Str(Escaped(text), true);
+  return machine.heap().Str(EscapeHtml(text), true);
 }
 
 Value EscapeFilter(Machine& machine, const Value& value, const Args& args) {

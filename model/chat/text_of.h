@@ -19,7 +19,4 @@ struct JsonStyle {
 };
 std::string JsonOf(Heap& heap, const Value& value, const JsonStyle& style);
 
-// markupsafe's escape().
-std::string Escaped(std::string_view text);
-
 }  // namespace quern::jinja

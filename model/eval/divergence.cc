@@ -36,19 +36,6 @@ Sample Compare(const float* base, double norm_base, const float* candidate, int6
               std::max_element(candidate, candidate + vocab) - candidate};
 }
 
-// Sums of values and of their squares.
-struct Moments {
-  double sum = 0, squares = 0;
-  void Add(double value) {
-    sum += value;
-    squares += value * value;
-  }
-  Estimate Mean(double n) const {
-    const double mean = sum / n, variance = squares / n - mean * mean;
-    return {mean, n > 1 && variance > 0 ? std::sqrt(variance / (n - 1)) : 0.0};
-  }
-};
-
 struct Totals {
   Moments loss, loss_base, kld, delta_p, delta_p_squared, same_top;
   double products = 0;  // of the two losses
@@ -63,8 +50,6 @@ struct Totals {
     products += sample.loss * sample.loss_base;
   }
 };
-
-Estimate Exp(const Estimate& log) { return {std::exp(log.value), std::exp(log.value) * log.error}; }
 
 void Conclude(const Totals& totals, Divergence& result) {
   const auto n = static_cast<double>(result.scored);

@@ -5,15 +5,11 @@
 #include <span>
 #include <vector>
 
+#include "model/eval/estimate.h"
 #include "model/eval/logits_file.h"
 #include "model/eval/scoring.h"
 
 namespace quern {
-
-// A number with its standard error.
-struct Estimate {
-  double value = 0, error = 0;
-};
 
 // How far a candidate's predictions lie from a base model's, over the scored tokens of a text. The
 // base's distribution is P, the candidate's Q; the KL divergence is sum(P log(P / Q)).

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/ops/log_sum_exp.h"
+#include "model/eval/estimate.h"
 
 namespace quern {
 
@@ -14,7 +15,7 @@ PerplexityResult Perplexity(Forward& forward, std::span<const TokenId> tokens, T
                             const std::function<void(int64_t, double)>& on_chunk,
                             LogitsFileWriter* save) {
   const int64_t vocab = forward.weights().vocab();
-  double sum = 0, squares = 0;
+  Moments moments;
   PerplexityResult result;
   std::vector<double> losses;
   const ScoreLogits score = [&](int64_t chunk, std::span<const float* const> logits,
@@ -27,27 +28,23 @@ PerplexityResult Perplexity(Forward& forward, std::span<const TokenId> tokens, T
         losses[at] = LogSumExp(row, vocab) - row[targets[at]];
       }
     });
-    for (const double loss : losses) {
-      sum += loss;
-      squares += loss * loss;
-    }
+    for (const double loss : losses) moments.Add(loss);
     result.scored += std::ssize(targets);
-    if (!std::isfinite(sum)) {
+    if (!std::isfinite(moments.sum)) {
       Fail(ErrorKind::kNonFinite, "{}: chunk {} gives logits that are not finite",
            forward.weights().name(), chunk + 1);
     }
     if (save) save->Add(logits[0], std::ssize(targets));
     if (!last) return;
     result.chunks = chunk + 1;
-    if (on_chunk) on_chunk(chunk + 1, std::exp(sum / static_cast<double>(result.scored)));
+    if (on_chunk) on_chunk(chunk + 1, std::exp(moments.sum / static_cast<double>(result.scored)));
   };
   Forward* const model = &forward;
   ForEachScored({&model, 1}, tokens, bos, PlanChunks(std::ssize(tokens), options), options.kv_type,
                 score);
-  const auto n = static_cast<double>(result.scored);
-  const double mean = sum / n, variance = squares / n - mean * mean;
-  result.perplexity = std::exp(mean);
-  if (n > 1 && variance > 0) result.error = result.perplexity * std::sqrt(variance / (n - 1));
+  const Estimate perplexity = Exp(moments.Mean(static_cast<double>(result.scored)));
+  result.perplexity = perplexity.value;
+  result.error = perplexity.error;
   return result;
 }
 

@@ -9,8 +9,6 @@ namespace quern::jinja {
 
 class Machine;
 
-// `format % values`.
-std::string PercentFormat(Heap& heap, std::string_view format, const Value& values);
 // format.format(*args, **named).
 std::string BraceFormat(Machine& machine, std::string_view format, const Args& args);
 
