@@ -51,6 +51,17 @@ HWY_INLINE void Accumulate(float weight, const T* value, int64_t dim, float* out
   for (; i < dim; ++i) out[i] += weight * WidenOne(value + i);
 }
 
+HWY_INLINE float LargestOf(const float* scores, int64_t n) {
+  V most = hn::Set(D(), -std::numeric_limits<float>::infinity());
+  int64_t i = 0;
+  for (; i + FloatLanes() <= n; i += FloatLanes()) {
+    most = hn::Max(most, hn::LoadU(D(), scores + i));
+  }
+  float max = hn::GetLane(hn::MaxOfLanes(D(), most));
+  for (; i < n; ++i) max = std::max(max, scores[i]);
+  return max;
+}
+
 // scores[n] = exp(scores - max), and their sum.
 HWY_INLINE float ExpOf(float* scores, int64_t n, float max) {
   const V m = hn::Set(D(), max);
@@ -84,7 +95,7 @@ void AttendGroup(const AttentionShape& shape, const KvView& kv, const float* q, 
   for (int64_t g = 0; g < group; ++g) {
     float* row = scores.data() + g * seen;
     float* to = out + (kv_head * group + g) * shape.value_dim;
-    const float norm = 1.0f / ExpOf(row, seen, *std::max_element(row, row + seen));
+    const float norm = 1.0f / ExpOf(row, seen, LargestOf(row, seen));
     std::fill_n(to, shape.value_dim, 0.0f);
     for (int64_t p = 0; p < seen; ++p) {
       Accumulate(row[p] * norm, values + p * shape.value_dim, shape.value_dim, to);
@@ -223,9 +234,8 @@ class Block {
   // Where the maximum grew, what was summed before is scaled down to it.
   void Weigh(int64_t row, int64_t seen) {
     float* scores = scores_.data() + row * kTile;
-    float max = maxima_[static_cast<size_t>(row)];
-    const float before = max;
-    for (int64_t p = 0; p < seen; ++p) max = std::max(max, scores[p]);
+    const float before = maxima_[static_cast<size_t>(row)];
+    const float max = std::max(before, LargestOf(scores, seen));
     std::fill(scores + seen, scores + kTile, 0.0f);
     if (seen == 0) return;
     float& norm = norms_[static_cast<size_t>(row)];

@@ -36,7 +36,7 @@ struct TokenRun {
   const int8_t* codes;                      // [kTokens][kRun]
   const float* scales;                      // [kTokens][8]
   alignas(64) int32_t starts[kTokens][16];  // what the bias takes of each group's sum
-  alignas(64) float sums[kTokens][16];      // scale * sum of codes, by groups
+  alignas(64) float sums[kTokens][16];      // of codes, by groups; with a scale per 32, scaled
 
   QUERN_VNNI_INLINE TokenRun(const RoundedActivations& x, int64_t run, int64_t token)
       : codes(x.codes(run, token)), scales(x.scales(run, token)) {
@@ -45,7 +45,8 @@ struct TokenRun {
       for (int g = 0; g < kRun / C::kGroup; ++g) {
         const int32_t sum = from[t * (kRun / C::kGroup) + g];
         if (C::kBias) starts[t][g] = -C::kBias * sum;
-        if (C::kOffsets) sums[t][g] = scales[t * 8 + g * C::kGroup / 32] * static_cast<float>(sum);
+        const float scale = C::kScalePer32 ? scales[t * 8 + g * C::kGroup / 32] : 1.0f;
+        if (C::kOffsets) sums[t][g] = scale * static_cast<float>(sum);
       }
     }
   }
@@ -115,10 +116,33 @@ QUERN_VNNI_INLINE void FetchPart(const void* from, int bytes, int part, int part
   for (int i = 0; i < bytes / parts; i += 64) _mm_prefetch(at + i, _MM_HINT_T0);
 }
 
-// sums[kTokens][kTileRows] += the tile times one run of these tokens.
+// sums[kTokens][kTileRows] += part, each token's times its scale.
+QUERN_VNNI_INLINE void AddScaled(const float* part, const float* token_scales, float* sums) {
+#pragma GCC unroll 6
+  for (int t = 0; t < kTokens; ++t) {
+    const __m512 scale = _mm512_set1_ps(token_scales[8 * t]);
+#pragma GCC unroll 4
+    for (int r = 0; r < kTileVectors; ++r) {
+      const int at = t * static_cast<int>(kTileRows) + 16 * r;
+      _mm512_storeu_ps(
+          sums + at, _mm512_fmadd_ps(_mm512_load_ps(part + at), scale, _mm512_loadu_ps(sums + at)));
+    }
+  }
+}
+
+// sums[kTokens][kTileRows] += the tile times one run of these tokens. Where a token has one scale
+// for the run, it meets what the groups add up to, not each of them.
 template <class C>
 QUERN_VNNI void MicroKernel(const Tile& tile, int groups, const TokenRun<C>& x, float* sums) {
-  if constexpr (C::kOffsets) AddOffsets<C>(tile, groups, x, sums);
+  alignas(64) float part[C::kScalePer32 ? 1 : kTokens * kTileRows];
+  if constexpr (!C::kScalePer32) {
+#pragma GCC unroll 24
+    for (int i = 0; i < kTokens * kTileVectors; ++i) {
+      _mm512_store_ps(part + 16 * i, _mm512_setzero_ps());
+    }
+  }
+  float* const into = C::kScalePer32 ? sums : part;
+  if constexpr (C::kOffsets) AddOffsets<C>(tile, groups, x, into);
   const float* const token_scales = x.scales;
   for (int g = 0; g < groups; ++g) {
     // Otherwise GCC carries the sums from group to group in copies on its stack.
@@ -132,15 +156,18 @@ QUERN_VNNI void MicroKernel(const Tile& tile, int groups, const TokenRun<C>& x, 
     for (int r = 0; r < kTileVectors; ++r) scales[r] = _mm512_load_ps(&tile.scales[g][16 * r]);
 #pragma GCC unroll 6
     for (int t = 0; t < kTokens; ++t) {
-      const __m512 scale = _mm512_set1_ps(token_scales[8 * t + g * C::kGroup / 32]);
 #pragma GCC unroll 4
       for (int r = 0; r < kTileVectors; ++r) {
-        const __m512 dot = _mm512_mul_ps(scale, _mm512_cvtepi32_ps(dots[t][r]));
-        float* at = sums + t * kTileRows + 16 * r;
+        __m512 dot = _mm512_cvtepi32_ps(dots[t][r]);
+        if constexpr (C::kScalePer32) {
+          dot = _mm512_mul_ps(_mm512_set1_ps(token_scales[8 * t + g * C::kGroup / 32]), dot);
+        }
+        float* at = into + t * kTileRows + 16 * r;
         _mm512_storeu_ps(at, _mm512_fmadd_ps(dot, scales[r], _mm512_loadu_ps(at)));
       }
     }
   }
+  if constexpr (!C::kScalePer32) AddScaled(part, token_scales, sums);
 }
 
 // Turns 16 x 16 elements of 4 bytes round: out + i * stride gets the i-th of every row.
