@@ -20,8 +20,11 @@ inline constexpr int64_t kTileRows = 16 * kTileVectors;
 inline constexpr int kTokens = static_cast<int>(RoundedActivations::kTokenStep);
 // Up to so many tokens meet the rows one by one: unpacking a tile costs more than it saves.
 inline constexpr int64_t kFewTokens = 4;
-// How far ahead rows are fetched. The hardware stops at each page of 4 KB.
-inline constexpr int64_t kFetchAhead = 2048;
+// How far ahead rows are fetched, since the hardware stops at each page of 4 KB; and in how many
+// places at once a thread reads for a single token: with 4 the memory gives 25 GB/s to 2 threads,
+// with one 21.
+inline constexpr int64_t kFetchAhead = 1024;
+inline constexpr int kStreams = 4;
 
 // A run of each row of a tile, rows innermost.
 struct Tile {
@@ -296,62 +299,78 @@ QUERN_VNNI std::vector<RowInput> InputsOf(const RoundedActivations& x) {
   return inputs;
 }
 
-// sums[tokens] of one row; kCount: of so many tokens, or 0 for any number up to kFewTokens.
-template <class Block, int kCount>
-QUERN_VNNI_INLINE void RowProductsOf(const Matrix& w, int64_t row, const RoundedActivations& x,
-                                     const RowInput* input, float* sums) {
+// sums[kRows][tokens] of the rows row, row + apart, ...; kCount: of so many tokens, or 0 for any
+// number up to kFewTokens.
+template <class Block, int kCount, int kRows>
+QUERN_VNNI_INLINE void RowProductsOf(const Matrix& w, int64_t row, int64_t apart,
+                                     const RoundedActivations& x, const RowInput* input,
+                                     float* sums) {
   using C = Codes<Block>;
   // Lane i of a vector of 64 codes is of group i / 8 where groups are 32, of i / 4 where 16.
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const __m512i group_of_lane = _mm512_srli_epi32(lanes, C::kGroup == 32 ? 3 : 2);
   const int64_t tokens = kCount > 0 ? kCount : x.tokens();
-  const RowBlocks<Block> blocks(w, row);
   Block filled[RowBlocks<Block>::kPerRun];
-  __m512 totals[kCount > 0 ? kCount : kFewTokens][2];
-  for (int64_t t = 0; t < tokens; ++t) totals[t][0] = totals[t][1] = _mm512_setzero_ps();
-  for (int64_t run = 0; run < x.runs(); ++run) {
-    const Block* from = blocks.Run(run, filled);
-    for (size_t ahead = 0; ahead < sizeof(filled); ahead += 64) {
-      _mm_prefetch(reinterpret_cast<const char*>(from) + kFetchAhead + ahead, _MM_HINT_T0);
-    }
-    RunCodes unpacked;
-    C::Unpack(from, unpacked);
+  __m512 totals[kRows][kCount > 0 ? kCount : kFewTokens][2];
+  for (int r = 0; r < kRows; ++r) {
+    for (int64_t t = 0; t < tokens; ++t) totals[r][t][0] = totals[r][t][1] = _mm512_setzero_ps();
+  }
+  for (int64_t run = 0; run < x.runs(); ++run, input += tokens) {
     const int8_t* codes = x.codes(run, 0);
-    for (int64_t t = 0; t < tokens; ++t, ++input, codes += kRun) {
-      const __m512 both = _mm512_mul_ps(unpacked.scales, _mm512_load_ps(input->scales));
 #pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) {
-        const __m512i start =
-            C::kBias ? _mm512_load_si512(input->starts + 16 * v) : _mm512_setzero_si512();
-        const __m512i dot =
-            _mm512_dpbusd_epi32(start, unpacked.codes[v], _mm512_loadu_si512(codes + 64 * v));
-        const __m512i group =
-            _mm512_add_epi32(group_of_lane, _mm512_set1_epi32(64 / C::kGroup * v));
-        totals[t][v % 2] = _mm512_fmadd_ps(_mm512_permutexvar_ps(group, both),
-                                           _mm512_cvtepi32_ps(dot), totals[t][v % 2]);
+    for (int r = 0; r < kRows; ++r) {
+      const Block* from = RowBlocks<Block>(w, row + r * apart).Run(run, filled);
+      for (size_t ahead = 0; ahead < sizeof(filled); ahead += 64) {
+        _mm_prefetch(reinterpret_cast<const char*>(from) + kFetchAhead + ahead, _MM_HINT_T0);
       }
-      if constexpr (C::kOffsets) {
-        totals[t][0] = _mm512_fmadd_ps(unpacked.offsets, _mm512_load_ps(input->sums), totals[t][0]);
+      RunCodes unpacked;
+      C::Unpack(from, unpacked);
+      for (int64_t t = 0; t < tokens; ++t) {
+        const RowInput& token = input[t];
+        const __m512 both = _mm512_mul_ps(unpacked.scales, _mm512_load_ps(token.scales));
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; ++v) {
+          const __m512i start =
+              C::kBias ? _mm512_load_si512(token.starts + 16 * v) : _mm512_setzero_si512();
+          const __m512i dot = _mm512_dpbusd_epi32(start, unpacked.codes[v],
+                                                  _mm512_loadu_si512(codes + t * kRun + 64 * v));
+          const __m512i group =
+              _mm512_add_epi32(group_of_lane, _mm512_set1_epi32(64 / C::kGroup * v));
+          totals[r][t][v % 2] = _mm512_fmadd_ps(_mm512_permutexvar_ps(group, both),
+                                                _mm512_cvtepi32_ps(dot), totals[r][t][v % 2]);
+        }
+        if constexpr (C::kOffsets) {
+          totals[r][t][0] =
+              _mm512_fmadd_ps(unpacked.offsets, _mm512_load_ps(token.sums), totals[r][t][0]);
+        }
       }
     }
   }
-  for (int64_t t = 0; t < tokens; ++t) {
-    sums[t] = _mm512_reduce_add_ps(_mm512_add_ps(totals[t][0], totals[t][1]));
+  for (int r = 0; r < kRows; ++r) {
+    for (int64_t t = 0; t < tokens; ++t) {
+      sums[r * tokens + t] = _mm512_reduce_add_ps(_mm512_add_ps(totals[r][t][0], totals[r][t][1]));
+    }
   }
 }
 
-// y[tokens, w.rows] of the rows [first, first + rows), for at most kFewTokens.
+// y[tokens, w.rows] of the rows [first, first + rows), for at most kFewTokens. A single token meets
+// the rows in as many streams at once as keep the memory busy.
 template <class Block>
 QUERN_VNNI void RowProducts(const Matrix& w, int64_t first, int64_t rows,
                             const RoundedActivations& x, const RowInput* input, float* y) {
-  for (int64_t r = first; r < first + rows; ++r) {
-    float sums[kFewTokens];
-    if (x.tokens() == 1) {
-      RowProductsOf<Block, 1>(w, r, x, input, sums);
-    } else {
-      RowProductsOf<Block, 0>(w, r, x, input, sums);
+  float sums[std::max<int64_t>(kFewTokens, kStreams)];
+  int64_t done = first;
+  if (x.tokens() == 1) {
+    const int64_t apart = rows / kStreams;
+    for (; done < first + apart; ++done) {
+      RowProductsOf<Block, 1, kStreams>(w, done, apart, x, input, sums);
+      for (int r = 0; r < kStreams; ++r) y[done + r * apart] = sums[r];
     }
-    for (int64_t t = 0; t < x.tokens(); ++t) y[t * w.rows + r] = sums[t];
+    done = first + kStreams * apart;
+  }
+  for (; done < first + rows; ++done) {
+    RowProductsOf<Block, 0, 1>(w, done, 0, x, input, sums);
+    for (int64_t t = 0; t < x.tokens(); ++t) y[t * w.rows + done] = sums[t];
   }
 }
 

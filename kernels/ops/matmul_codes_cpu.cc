@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/ops/code_products_avx512.h"
+#include "kernels/ops/row_pieces.h"
 
 namespace quern {
 namespace {
@@ -51,54 +52,37 @@ const TypeKernels* KernelsOf(Type type) {
   }
 }
 
-// Rows [first, first + rows) of a product: what a thread takes at a time.
-struct Work {
-  const Product* product;
-  const TypeKernels* kernels;
-  const RowInput* inputs;
-  int64_t first, rows;
-};
-
-// The products of a few tokens, row by row. A piece of work is as many rows as make 64 KB or so.
+// The products of a few tokens, row by row.
 void MatMulFew(std::span<const Product> products, const RoundedActivations& x) {
-  std::vector<std::vector<RowInput>> inputs(products.size());
-  std::vector<Work> work;
-  for (size_t i = 0; i < products.size(); ++i) {
-    const Matrix& w = *products[i].w;
-    const TypeKernels* kernels = KernelsOf(w.type);
-    inputs[i] = kernels->inputs(x);
-    const int64_t step = std::max<int64_t>(1, 65536 / w.row_bytes());
-    for (int64_t r = 0; r < w.rows; r += step) {
-      work.push_back({&products[i], kernels, inputs[i].data(), r, std::min(step, w.rows - r)});
-    }
+  std::vector<const TypeKernels*> kernels;
+  std::vector<std::vector<RowInput>> inputs;
+  for (const Product& product : products) {
+    kernels.push_back(KernelsOf(product.w->type));
+    inputs.push_back(kernels.back()->inputs(x));
   }
+  const int64_t bytes = StreamBytes(products);
+  const auto work = CutRows(products, [&](const Matrix& w) { return bytes / w.row_bytes(); });
   ParallelFor(std::ssize(work), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {
-      const auto& [product, kernels, input, first, rows] = work[static_cast<size_t>(i)];
-      kernels->rows(*product->w, first, rows, x, input, product->y);
+      const auto& [which, first, rows] = work[static_cast<size_t>(i)];
+      const Product& product = products[which];
+      kernels[which]->rows(*product.w, first, rows, x, inputs[which].data(), product.y);
     }
   });
 }
 
 // The products of many tokens, tile by tile.
 void MatMulMany(std::span<const Product> products, const RoundedActivations& x) {
-  std::vector<Work> work;
-  for (const Product& product : products) {
-    const int64_t rows = product.w->rows;
-    for (int64_t r = 0; r < rows; r += kTileRows) {
-      work.push_back(
-          {&product, KernelsOf(product.w->type), nullptr, r, std::min(kTileRows, rows - r)});
-    }
-  }
+  const auto work = CutRows(products, [](const Matrix&) { return kTileRows; });
   ParallelFor(std::ssize(work), 1, [&](int64_t begin, int64_t end) {
     const auto tile = std::make_unique<Tile>();
     std::vector<float> sums(static_cast<size_t>(x.padded_tokens() * kTileRows));
     for (int64_t i = begin; i < end; ++i) {
-      const Work& w = work[static_cast<size_t>(i)];
-      w.kernels->tile(*w.product->w, w.first, w.rows, x, *tile, sums.data());
+      const auto& [which, first, rows] = work[static_cast<size_t>(i)];
+      const auto& [w, y] = products[which];
+      KernelsOf(w->type)->tile(*w, first, rows, x, *tile, sums.data());
       for (int64_t t = 0; t < x.tokens(); ++t) {
-        std::copy_n(sums.data() + t * kTileRows, w.rows,
-                    w.product->y + t * w.product->w->rows + w.first);
+        std::copy_n(sums.data() + t * kTileRows, rows, y + t * w->rows + first);
       }
     }
   });

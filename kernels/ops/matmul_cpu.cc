@@ -12,6 +12,7 @@
 #include "kernels/codec.h"
 #include "kernels/ops/matmul.h"
 #include "kernels/ops/matmul_codes.h"
+#include "kernels/ops/row_pieces.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/ops/matmul_cpu.cc"
@@ -31,8 +32,12 @@ namespace quern {
 constexpr int64_t kTokens = 6;
 // Up to so many tokens meet the rows one by one: turning a tile round costs more than it saves.
 constexpr int64_t kFewTokens = 4;
-// How far ahead rows are fetched. The hardware stops at each page of 4 KB.
-constexpr int64_t kFetchAhead = 2048;
+// How far ahead rows are fetched, since the hardware stops at each page of 4 KB; and in how many
+// places at once a thread reads for a single token (code_products_avx512.h tells why).
+constexpr int64_t kFetchAhead = 1024;
+constexpr int kStreams = 4;
+// Weights of a piece of work where they are decoded, which takes longer than reading them.
+constexpr int64_t kDecodedPiece = 65536;
 
 // The activations x[tokens, cols] as [steps of 64 columns][padded tokens][64], zeros for the tokens
 // behind the last; the columns behind the last are never read.
@@ -149,39 +154,62 @@ void MatMulTiles(const Matrix& w, const StepActivations& steps, int64_t tokens, 
   });
 }
 
-// The dot product of a row of weights with float32 activations.
-template <class T>
-HWY_INLINE float Dot(const T* HWY_RESTRICT w, const float* HWY_RESTRICT x, int64_t n) {
+// dots[kRows] of rows of weights, `apart` elements apart, with float32 activations.
+template <int kRows, class T>
+HWY_INLINE void Dots(const T* HWY_RESTRICT w, int64_t apart, const float* HWY_RESTRICT x, int64_t n,
+                     float* HWY_RESTRICT dots) {
+  // Enough sums to hide what an addition takes, and a line of bfloat16 per row and step.
+  constexpr int kParts = kRows == 1 ? 4 : 2;
   const D d;
-  const int64_t lanes = FloatLanes();
-  V sum0 = hn::Zero(d), sum1 = hn::Zero(d), sum2 = hn::Zero(d), sum3 = hn::Zero(d);
+  const int64_t lanes = FloatLanes(), step = kParts * lanes;
+  V sums[kRows][kParts];
+  for (auto& row : sums) {
+    for (V& sum : row) sum = hn::Zero(d);
+  }
   int64_t i = 0;
-  for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    const auto* ahead = reinterpret_cast<const char*>(w + i) + kFetchAhead;
-    for (int64_t at = 0; at < 4 * lanes * static_cast<int64_t>(sizeof(T)); at += 64) {
-      hwy::Prefetch(ahead + at);
+  for (; i + step <= n; i += step) {
+    V part[kParts];
+    for (int p = 0; p < kParts; ++p) part[p] = hn::LoadU(d, x + i + p * lanes);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const T* from = w + r * apart + i;
+      const auto* ahead = reinterpret_cast<const char*>(from) + kFetchAhead;
+      for (int64_t at = 0; at < step * static_cast<int64_t>(sizeof(T)); at += 64) {
+        hwy::Prefetch(ahead + at);
+      }
+#pragma GCC unroll 4
+      for (int p = 0; p < kParts; ++p) {
+        sums[r][p] = hn::MulAdd(Widen(from + p * lanes), part[p], sums[r][p]);
+      }
     }
-    sum0 = hn::MulAdd(Widen(w + i), hn::LoadU(d, x + i), sum0);
-    sum1 = hn::MulAdd(Widen(w + i + lanes), hn::LoadU(d, x + i + lanes), sum1);
-    sum2 = hn::MulAdd(Widen(w + i + 2 * lanes), hn::LoadU(d, x + i + 2 * lanes), sum2);
-    sum3 = hn::MulAdd(Widen(w + i + 3 * lanes), hn::LoadU(d, x + i + 3 * lanes), sum3);
   }
-  for (; i + lanes <= n; i += lanes) {
-    sum0 = hn::MulAdd(Widen(w + i), hn::LoadU(d, x + i), sum0);
+  for (int r = 0; r < kRows; ++r) {
+    V sum = sums[r][0];
+    for (int p = 1; p < kParts; ++p) sum = hn::Add(sum, sums[r][p]);
+    dots[r] = hn::GetLane(hn::SumOfLanes(d, sum));
+    for (int64_t k = i; k < n; ++k) dots[r] += WidenOne(w + r * apart + k) * x[k];
   }
-  const V sum = hn::Add(hn::Add(sum0, sum1), hn::Add(sum2, sum3));
-  float total = hn::GetLane(hn::SumOfLanes(d, sum));
-  for (; i < n; ++i) total += WidenOne(w + i) * x[i];
-  return total;
 }
 
-// Rows of a plain type meet the tokens where they lie.
+// Rows of a plain type meet the tokens where they lie; a single token meets them in as many streams
+// at once as keep the memory busy.
 template <class T>
 void PlainRows(const Matrix& w, int64_t begin, int64_t end, const float* x, int64_t tokens,
                float* y) {
+  const T* data = reinterpret_cast<const T*>(w.data);
+  if (tokens == 1) {
+    const int64_t apart = (end - begin) / kStreams;
+    for (int64_t r = begin; r < begin + apart; ++r) {
+      float dots[kStreams];
+      Dots<kStreams>(data + r * w.cols, apart * w.cols, x, w.cols, dots);
+      for (int64_t s = 0; s < kStreams; ++s) y[r + s * apart] = dots[s];
+    }
+    begin += kStreams * apart;
+  }
   for (int64_t r = begin; r < end; ++r) {
-    const T* row = reinterpret_cast<const T*>(w.data) + r * w.cols;
-    for (int64_t t = 0; t < tokens; ++t) y[t * w.rows + r] = Dot(row, x + t * w.cols, w.cols);
+    for (int64_t t = 0; t < tokens; ++t) {
+      Dots<1>(data + r * w.cols, 0, x + t * w.cols, w.cols, y + t * w.rows + r);
+    }
   }
 }
 
@@ -192,24 +220,36 @@ void DecodedRows(const Matrix& w, int64_t begin, int64_t end, const float* x, in
   for (int64_t r = begin; r < end; ++r) {
     Decode(w.type, w.row(r), w.cols, row.data());
     for (int64_t t = 0; t < tokens; ++t) {
-      y[t * w.rows + r] = Dot(row.data(), x + t * w.cols, w.cols);
+      Dots<1>(row.data(), 0, x + t * w.cols, w.cols, y + t * w.rows + r);
     }
   }
 }
 
-// y[tokens, w.rows] for a few tokens, row by row; a piece of work is 64 K weights.
-void MatMulRows(const Matrix& w, const float* x, int64_t tokens, float* y) {
-  const int64_t grain = std::max<int64_t>(1, 65536 / std::max<int64_t>(w.cols, 1));
-  ParallelFor(w.rows, grain, [&](int64_t begin, int64_t end) {
-    switch (w.type) {
-      case Type::kF32:
-        return PlainRows<float>(w, begin, end, x, tokens, y);
-      case Type::kF16:
-        return PlainRows<hwy::float16_t>(w, begin, end, x, tokens, y);
-      case Type::kBF16:
-        return PlainRows<hwy::bfloat16_t>(w, begin, end, x, tokens, y);
-      default:
-        return DecodedRows(w, begin, end, x, tokens, y);
+// y[tokens, rows] of each product for a few tokens, row by row.
+void MatMulRows(std::span<const Product> products, const float* x, int64_t tokens) {
+  const int64_t bytes = StreamBytes(products);
+  const auto work = CutRows(products, [&](const Matrix& w) {
+    return IsFloat(w.type) ? bytes / std::max<int64_t>(w.row_bytes(), 1)
+                           : kDecodedPiece / std::max<int64_t>(w.cols, 1);
+  });
+  ParallelFor(std::ssize(work), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      const RowPiece& piece = work[static_cast<size_t>(i)];
+      const auto& [w, y] = products[piece.product];
+      const int64_t from = piece.first, to = piece.first + piece.rows;
+      switch (w->type) {
+        case Type::kF32:
+          PlainRows<float>(*w, from, to, x, tokens, y);
+          break;
+        case Type::kF16:
+          PlainRows<hwy::float16_t>(*w, from, to, x, tokens, y);
+          break;
+        case Type::kBF16:
+          PlainRows<hwy::bfloat16_t>(*w, from, to, x, tokens, y);
+          break;
+        default:
+          DecodedRows(*w, from, to, x, tokens, y);
+      }
     }
   });
 }
@@ -226,7 +266,7 @@ HWY_EXPORT(MatMulRows);
 void MatMul(std::span<const Product> products, const float* x, int64_t tokens) {
   if (products.empty() || tokens == 0) return;
   const int64_t cols = products[0].w->cols;
-  std::vector<Product> rounded;
+  std::vector<Product> rounded, few;
   std::optional<StepActivations> steps;
   for (const Product& product : products) {
     const Matrix& w = *product.w;
@@ -234,12 +274,13 @@ void MatMul(std::span<const Product> products, const float* x, int64_t tokens) {
     if (HasCodeProducts(w.type)) {
       rounded.push_back(product);
     } else if (tokens <= kFewTokens) {
-      HWY_DYNAMIC_DISPATCH(MatMulRows)(w, x, tokens, product.y);
+      few.push_back(product);
     } else {
       if (!steps) steps.emplace(x, tokens, cols);
       HWY_DYNAMIC_DISPATCH(MatMulTiles)(w, *steps, tokens, product.y);
     }
   }
+  if (!few.empty()) HWY_DYNAMIC_DISPATCH(MatMulRows)(few, x, tokens);
   if (!rounded.empty()) MatMulCodes(rounded, x, tokens, cols);
 }
 
