@@ -13,6 +13,7 @@
 #include "cli/base_mode.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/device_option.h"
 #include "cli/file_type_source.h"
 #include "cli/json_output.h"
 #include "cli/merge_record.h"
@@ -28,6 +29,7 @@ namespace {
 
 struct Options {
   std::string folder, outfile, outtype = "auto", split_size = "0", metadata, pre;
+  std::string device = "cpu";
   std::vector<std::string> adapters;
   BaseModeOptions base_mode;
   int64_t split_tensors = 0;
@@ -42,7 +44,8 @@ struct Job {
   Metadata keys;
   fs::path out;
   SplitPlan split;
-  std::shared_ptr<MergeRecord> merge;  // null: nothing is merged
+  std::shared_ptr<MergeRecord> merge;     // null: nothing is merged
+  std::shared_ptr<DeviceEncoder> device;  // null: the processor alone
 
   std::vector<TensorInfo> infos() const {
     return tensors ? tensors->tensors() : std::vector<TensorInfo>();
@@ -114,7 +117,9 @@ Job ModelJob(const Options& options, HfModel model, Progress& progress) {
   Job job;
   auto checkpoint = options.adapters.empty() ? OpenWeights(options.folder).tensors
                                              : Merged(options, model, job.merge, progress);
-  ConvertedModel converted = ConvertModel(model, std::move(checkpoint), options.outtype, progress);
+  job.device = OpenDevice(options.device, progress);
+  ConvertedModel converted =
+      ConvertModel(model, std::move(checkpoint), options.outtype, progress, job.device);
   job.file_type = converted.file_type;
   job.tensors = std::move(converted.tensors);
   job.keys = std::move(converted.keys);
@@ -211,7 +216,7 @@ int Run(const Options& options) {
   CheckOutput(options, job);
   GgufSink sink(job.out, job.keys, job.infos(),
                 options.force ? Overwrite::kReplace : Overwrite::kRefuse, job.split);
-  if (job.tensors) Stream(*job.tensors, sink, *progress);
+  if (job.tensors) Stream(*job.tensors, sink, *progress, StreamPiece(job.device.get()));
   if (job.merge) job.merge->CompleteKeys(sink);
   sink.Commit();
   if (job.merge) job.merge->WriteBeside(sink.paths().front());
@@ -241,6 +246,7 @@ std::function<int()> DefineConvert(const Arguments& arguments) {
   arguments.Option("--split-max-size", options->split_size,
                    "Tensor bytes per file: N, NK, NM or NG");
   arguments.Option("--split-max-tensors", options->split_tensors, "Tensors per file").NonNegative();
+  arguments.Option("--device", options->device, kDeviceHelp).Kind("DEVICE");
   arguments.Flag("--dry-run", options->dry_run, "Print what would be written, and write nothing");
   arguments.Flag("--vocab-only", options->vocab_only, "Only the vocabulary and the keys");
   arguments.Option("--metadata", options->metadata, "A JSON file of general.* keys that go first");

@@ -34,7 +34,8 @@ int64_t WeightsOf(const TensorSource& source) {
 }  // namespace
 
 std::shared_ptr<const TensorSource> QuantizedSource(std::shared_ptr<const TensorSource> model,
-                                                    FileType type, Metadata& keys) {
+                                                    FileType type, Metadata& keys,
+                                                    std::shared_ptr<DeviceEncoder> device) {
   const auto order = WorkOrder(model->tensors());
   std::vector<SelectedSource::Pick> picks;
   for (const size_t index : order) picks.push_back({index, model->tensors()[index].name});
@@ -50,20 +51,23 @@ std::shared_ptr<const TensorSource> QuantizedSource(std::shared_ptr<const Tensor
     types.push_back(pick.type);
   }
   SetFileTypeKeys(keys, type);
-  return std::make_shared<TypedSource>(std::move(ordered), types);
+  return std::make_shared<TypedSource>(std::move(ordered), types, Importance(), nullptr,
+                                       std::move(device));
 }
 
 ConvertedModel ConvertModel(const HfModel& model, std::shared_ptr<const TensorSource> checkpoint,
-                            const std::string& outtype, Progress& progress) {
+                            const std::string& outtype, Progress& progress,
+                            std::shared_ptr<DeviceEncoder> device) {
   ConvertedModel out;
   out.file_type = FileTypeOf(outtype, *checkpoint);
   const Type first = IsDirect(out.file_type) ? InfoOf(out.file_type).type : Type::kBF16;
   auto named = model.Named(std::move(checkpoint));
   const auto types = ConvertedTypes(named->tensors(), first);
-  out.tensors = std::make_shared<TypedSource>(std::move(named), types);
+  out.tensors =
+      std::make_shared<TypedSource>(std::move(named), types, Importance(), nullptr, device);
   out.keys = model.Keys(WeightsOf(*out.tensors), InfoOf(out.file_type).id, progress, out.name);
   if (!IsDirect(out.file_type)) {
-    out.tensors = QuantizedSource(std::move(out.tensors), out.file_type, out.keys);
+    out.tensors = QuantizedSource(std::move(out.tensors), out.file_type, out.keys, device);
   }
   return out;
 }

@@ -13,6 +13,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/commands.h"
+#include "cli/device_option.h"
 #include "cli/json_output.h"
 #include "gguf/split_name.h"
 #include "quant/plan.h"
@@ -33,6 +34,7 @@ struct Options {
   fs::path output;
   std::string type_name;  // "Q4_K_M", "COPY"
   int threads = 0;
+  std::string device = "cpu";
 };
 
 [[noreturn]] void FailUsage(const std::string& message) { Fail(ErrorKind::kUsage, "{}", message); }
@@ -296,11 +298,12 @@ int Run(Options& options) {
   std::vector<Type> types;
   for (const PlannedTensor& tensor : plan.tensors) types.push_back(tensor.to);
   QualityMeter meter(types);
-  const auto source = SourceOf(model, plan, options.quality ? &meter : nullptr);
+  const auto device = OpenDevice(options.device, *progress);
+  const auto source = SourceOf(model, plan, options.quality ? &meter : nullptr, device);
   GgufSink sink(options.output, plan.metadata, source->tensors(),
                 options.force ? Overwrite::kReplace : Overwrite::kRefuse, plan.split);
   PlanProgress lines(*progress, plan);
-  Stream(*source, sink, lines);
+  Stream(*source, sink, lines, StreamPiece(device.get()));
   sink.Commit();
   if (options.json) {
     PrintJson(options, plan, sink.paths(), options.quality ? &meter : nullptr);
@@ -366,6 +369,7 @@ std::function<int()> DefineQuantize(const Arguments& arguments) {
                  "Write as many files as the input is");
   arguments.Flag("--quality", options->quality,
                  "Measure the error of each tensor against the input: RMSE, relative, largest");
+  arguments.Option("--device", options->device, kDeviceHelp).Kind("DEVICE");
   arguments.Flag("--dry-run", options->dry_run, "Show types and sizes, read no weights");
   arguments.Flag("--json", options->json, "The types and sizes as JSON on stdout");
   arguments.Flag("--force", options->force, "Replace an output that is there");

@@ -1,8 +1,10 @@
 #include "kernels/codec.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/error.h"
+#include "kernels/codec_target.h"
 #include "kernels/encode.h"
 
 namespace quern {
@@ -10,7 +12,11 @@ namespace {
 
 constexpr auto kFamilies = {FloatFamily, LegacyFamily, KFamily, SmallFamily, IqFamily};
 
+std::atomic<CodecTarget*> chosen_target = nullptr;
+
 }  // namespace
+
+void SetCodecTarget(CodecTarget* target) { chosen_target = target; }
 
 bool CanEncode(Type type) {
   return std::ranges::any_of(kFamilies, [&](auto family) { return family().encodes(type); });
@@ -34,6 +40,7 @@ void EncodeRows(Type type, const float* in, int64_t rows, int64_t cols,
                       .cols = cols,
                       .importance = importance.empty() ? nullptr : importance.data(),
                       .out = reinterpret_cast<uint8_t*>(out)};
+  if (CodecTarget* target = chosen_target) return target->Encode(type, job);
   for (const auto of_target : kFamilies) {
     const Family family = of_target();
     if (family.encodes(type)) return family.encode(type, job);
@@ -44,6 +51,9 @@ void EncodeRows(Type type, const float* in, int64_t rows, int64_t cols,
 void Decode(Type type, const std::byte* in, int64_t count, float* out) {
   QUERN_CHECK(count >= 0 && count % InfoOf(type).elems == 0);
   if (count == 0) return;
+  if (CodecTarget* target = chosen_target) {
+    return target->Decode(type, reinterpret_cast<const uint8_t*>(in), count, out);
+  }
   for (const auto of_target : kFamilies) {
     const Family family = of_target();
     if (!family.decodes(type)) continue;

@@ -5,7 +5,9 @@
 #include <bit>
 #include <cstring>
 
+#include "base/error.h"
 #include "kernels/codec.h"
+#include "kernels/half.h"
 #include "kernels/ops/largest_bits.h"
 
 namespace quern {
@@ -54,10 +56,20 @@ std::optional<int64_t> FirstInBlocks(Type type, const std::byte* bytes, int64_t 
 }  // namespace
 
 FiniteScan ScanFinite(std::span<const float> weights) {
-  const auto* bytes = reinterpret_cast<const std::byte*>(weights.data());
-  const auto count = static_cast<int64_t>(weights.size());
-  const uint32_t largest = LargestBits32(bytes, count);
-  return {std::bit_cast<float>(largest), FirstFrom<uint32_t>(bytes, kInfinity32, largest)};
+  return ScanFinite(Type::kF32, std::as_bytes(weights), std::ssize(weights));
+}
+
+FiniteScan ScanFinite(Type type, std::span<const std::byte> bytes, int64_t count) {
+  if (type == Type::kF32) {
+    const uint32_t largest = LargestBits32(bytes.data(), count);
+    return {std::bit_cast<float>(largest), FirstFrom<uint32_t>(bytes.data(), kInfinity32, largest)};
+  }
+  QUERN_CHECK(type == Type::kF16 || type == Type::kBF16);
+  const auto largest = static_cast<uint16_t>(LargestBits16(bytes.data(), count));
+  if (type == Type::kF16) {
+    return {HalfToFloat(largest), FirstFrom<uint16_t>(bytes.data(), 0x7C00, largest)};
+  }
+  return {Bf16ToFloat(largest), FirstFrom<uint16_t>(bytes.data(), 0x7F80, largest)};
 }
 
 std::optional<int64_t> FirstNonFinite(Type type, std::span<const std::byte> bytes, int64_t count) {

@@ -16,6 +16,8 @@ struct FiniteScan {
 };
 
 FiniteScan ScanFinite(std::span<const float> weights);
+// Of `count` weights stored as f32, f16 or bf16.
+FiniteScan ScanFinite(Type type, std::span<const std::byte> bytes, int64_t count);
 
 // The first NaN or Inf among `count` weights stored as `type`, if there is one. Quantized types are
 // decoded piece by piece; of a type that this build cannot decode, and of integers, nothing is

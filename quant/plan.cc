@@ -269,7 +269,8 @@ void CheckPlan(const QuantizePlan& plan, const QuantizeOptions& options) {
 }
 
 std::shared_ptr<TypedSource> SourceOf(std::shared_ptr<const GgufModel> model, QuantizePlan& plan,
-                                      EncodeObserver* observer) {
+                                      EncodeObserver* observer,
+                                      std::shared_ptr<DeviceEncoder> device) {
   std::vector<SelectedSource::Pick> picks;
   std::vector<Type> types;
   Importance importance;
@@ -279,7 +280,7 @@ std::shared_ptr<TypedSource> SourceOf(std::shared_ptr<const GgufModel> model, Qu
     importance.push_back(std::move(tensor.importance));
   }
   return std::make_shared<TypedSource>(std::make_shared<SelectedSource>(std::move(model), picks),
-                                       types, std::move(importance), observer);
+                                       types, std::move(importance), observer, std::move(device));
 }
 
 }  // namespace quern

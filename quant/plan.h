@@ -63,7 +63,8 @@ void CheckPlan(const QuantizePlan& plan, const QuantizeOptions& options);
 
 // The model as the plan wants it, for Stream. Takes the importance weights out of the plan.
 std::shared_ptr<TypedSource> SourceOf(std::shared_ptr<const GgufModel> model, QuantizePlan& plan,
-                                      EncodeObserver* observer = nullptr);
+                                      EncodeObserver* observer = nullptr,
+                                      std::shared_ptr<DeviceEncoder> device = nullptr);
 
 // The keys that name a file's type, where llama-quantize puts them: at the end.
 void SetFileTypeKeys(Metadata& metadata, FileType file_type);

@@ -1,11 +1,11 @@
 #include "quant/typed_source.h"
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
 
 #include "base/error.h"
 #include "kernels/codec.h"
-#include "quant/finite.h"
 
 namespace quern {
 namespace {
@@ -76,11 +76,13 @@ int64_t Slices(const TensorInfo& tensor) { return tensor.shape.size() > 2 ? tens
 }  // namespace
 
 TypedSource::TypedSource(std::shared_ptr<const TensorSource> base, const std::vector<Type>& types,
-                         Importance importance, EncodeObserver* observer)
+                         Importance importance, EncodeObserver* observer,
+                         std::shared_ptr<DeviceEncoder> device)
     : TensorSource(base->name(), Retyped(*base, types)),
       base_(std::move(base)),
       importance_(std::move(importance)),
-      observer_(observer) {
+      observer_(observer),
+      device_(std::move(device)) {
   importance_.resize(tensors().size());
   for (size_t t = 0; t < tensors().size(); ++t) {
     const auto size = static_cast<int64_t>(importance_[t].size());
@@ -93,66 +95,131 @@ void TypedSource::ReadRows(size_t index, int64_t first, int64_t count,
   const TensorInfo& tensor = tensors()[index];
   QUERN_CHECK(first >= 0 && count >= 0 && first + count <= tensor.rows());
   QUERN_CHECK(out.size() == static_cast<size_t>(count * tensor.row_bytes()));
-  if (tensor.type == base_->tensors()[index].type) {
-    Copy(index, first, count, out);
-    return;
-  }
-  const int64_t cols = std::max<int64_t>(tensor.cols(), 1);
-  const int64_t step = std::max<int64_t>(kPieceWeights / cols, 1);
-  // Each slice has importance weights of its own, so a piece ends with its slice.
+  const Piece all{index, first, count, out};
+  if (tensor.type == base_->tensors()[index].type) return Copy(all);
+  // Each slice has importance weights of its own.
   const int64_t slice =
       tensor.shape.size() > 2 ? std::max<int64_t>(tensor.shape[1], 1) : tensor.rows();
-  for (int64_t row = first; row < first + count;) {
-    const int64_t piece = std::min({step, first + count - row, slice - row % slice});
-    Encode(index, row, piece,
-           out.subspan(static_cast<size_t>((row - first) * tensor.row_bytes()),
-                       static_cast<size_t>(piece * tensor.row_bytes())));
-    row += piece;
+  for (int64_t done = 0; done < count;) {
+    const int64_t rows = std::min(count - done, slice - (first + done) % slice);
+    Encode(PartOf(all, done, rows));
+    done += rows;
   }
 }
 
-void TypedSource::Copy(size_t index, int64_t first, int64_t count, std::span<std::byte> out) const {
-  const TensorInfo& tensor = tensors()[index];
-  base_->ReadRows(index, first, count, out);
-  if (const auto bad = FirstNonFinite(tensor.type, out, count * tensor.cols())) {
-    FailNonFinite(*this, tensor, first * tensor.cols() + *bad);
+// Rows [first, ...) of the piece.
+TypedSource::Piece TypedSource::PartOf(const Piece& piece, int64_t first, int64_t count) const {
+  const int64_t row = tensors()[piece.index].row_bytes();
+  return {piece.index, piece.first + first, count,
+          piece.out.subspan(static_cast<size_t>(first * row), static_cast<size_t>(count * row))};
+}
+
+void TypedSource::Copy(const Piece& piece) const {
+  const TensorInfo& tensor = tensors()[piece.index];
+  base_->ReadRows(piece.index, piece.first, piece.count, piece.out);
+  if (const auto bad = FirstNonFinite(tensor.type, piece.out, piece.count * tensor.cols())) {
+    FailNonFinite(*this, tensor, piece.first * tensor.cols() + *bad);
   }
 }
 
-void TypedSource::Encode(size_t index, int64_t first, int64_t count,
-                         std::span<std::byte> out) const {
-  const TensorInfo& from = base_->tensors()[index];
-  const TensorInfo& to = tensors()[index];
-  const int64_t elements = count * to.cols();
+void TypedSource::Encode(const Piece& piece) const {
+  const int64_t done = device_ ? EncodeOnDevice(piece) : 0;
+  if (done == piece.count) return;
+  const auto start = std::chrono::steady_clock::now();
+  const TensorInfo& to = tensors()[piece.index];
+  const int64_t cols = std::max<int64_t>(to.cols(), 1);
+  const int64_t step = std::max<int64_t>(kPieceWeights / cols, 1);
+  for (int64_t row = done; row < piece.count; row += step) {
+    EncodeHere(PartOf(piece, row, std::min(step, piece.count - row)));
+  }
+  if (device_) {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    device_->EncodedHere({to.type, !importance_[piece.index].empty()}, (piece.count - done) * cols,
+                         took.count());
+  }
+}
+
+void TypedSource::EncodeHere(const Piece& piece) const {
+  const TensorInfo& to = tensors()[piece.index];
   ScratchLease scratch;
-  scratch->weights.resize(static_cast<size_t>(elements));
+  scratch->weights.resize(static_cast<size_t>(piece.count * to.cols()));
   const std::span<float> weights(scratch->weights);
-  if (from.type == Type::kF32) {
-    base_->ReadRows(index, first, count, std::as_writable_bytes(weights));
-  } else {
-    scratch->raw.resize(static_cast<size_t>(count * from.row_bytes()));
-    base_->ReadRows(index, first, count, scratch->raw);
-    Decode(from.type, scratch->raw.data(), elements, weights.data());
-  }
-  const FiniteScan scan = ScanFinite(weights);
-  if (scan.first_non_finite) {
-    FailNonFinite(*this, to, first * to.cols() + *scan.first_non_finite);
-  }
-  std::span<const float> importance(importance_[index]);
-  if (!importance.empty() && to.shape.size() > 2) {
-    const int64_t slice = first / to.shape[1] % to.shape[2];
-    importance =
-        importance.subspan(static_cast<size_t>(slice * to.cols()), static_cast<size_t>(to.cols()));
-  }
-  EncodeRows(to.type, weights.data(), count, to.cols(), importance, out.data());
-  if (scan.largest > kSafeMagnitude) {
-    if (const auto bad = FirstNonFinite(to.type, out, elements)) {
-      const int64_t flat = first * to.cols() + *bad;
-      Fail(ErrorKind::kNonFinite, "{}: tensor '{}' has {} at index {}, which {} cannot hold",
-           name(), to.name, weights[static_cast<size_t>(*bad)], flat, NameOf(to.type));
+  ReadAs(Type::kF32, piece, scratch->raw, std::as_writable_bytes(weights));
+  const FiniteScan scan = CheckFinite(piece, Type::kF32, std::as_bytes(weights));
+  EncodeRows(to.type, weights.data(), piece.count, to.cols(), ImportanceOf(piece),
+             piece.out.data());
+  CheckEncoded(piece, scan.largest, weights);
+  if (observer_) observer_->Encoded(piece.index, piece.first, weights, piece.out);
+}
+
+// Returns how many rows of the piece were done.
+int64_t TypedSource::EncodeOnDevice(const Piece& piece) const {
+  const TensorInfo& to = tensors()[piece.index];
+  // Of numbers that stand for themselves the way there and back takes longer than the work.
+  if (!IsQuantized(to.type) || !device_->CanEncode(to.type)) return 0;
+  auto lease = device_->Take({to.type, !importance_[piece.index].empty()});
+  if (!lease) return 0;
+  const Type from = base_->tensors()[piece.index].type;
+  const bool sent_raw = from == Type::kF16 || from == Type::kBF16;
+  const Type sent = sent_raw ? from : Type::kF32;
+  ScratchLease scratch;
+  for (int64_t done = 0; done < piece.count;) {
+    const int64_t rows = std::min(piece.count - done, lease->MaxRows(to.cols()));
+    if (rows == 0) return done;
+    const Piece part = PartOf(piece, done, rows);
+    const auto input = lease->Input(static_cast<size_t>(rows * RowBytes(sent, to.cols())));
+    ReadAs(sent, part, scratch->raw, input);
+    const FiniteScan scan = CheckFinite(part, sent, input);
+    if (!lease->Encode({to.type, sent, rows, to.cols()}, ImportanceOf(part), part.out)) return done;
+    if (observer_ || scan.largest > kSafeMagnitude) {
+      scratch->weights.resize(static_cast<size_t>(rows * to.cols()));
+      Decode(sent, input.data(), rows * to.cols(), scratch->weights.data());
+      CheckEncoded(part, scan.largest, scratch->weights);
+      if (observer_) observer_->Encoded(part.index, part.first, scratch->weights, part.out);
     }
+    done += rows;
   }
-  if (observer_) observer_->Encoded(index, first, weights, out);
+  return piece.count;
+}
+
+// The rows as `type`: their own, or f32.
+void TypedSource::ReadAs(Type type, const Piece& piece, std::vector<std::byte>& raw,
+                         std::span<std::byte> out) const {
+  const TensorInfo& from = base_->tensors()[piece.index];
+  if (from.type == type) return base_->ReadRows(piece.index, piece.first, piece.count, out);
+  raw.resize(static_cast<size_t>(piece.count * from.row_bytes()));
+  base_->ReadRows(piece.index, piece.first, piece.count, raw);
+  Decode(from.type, raw.data(), piece.count * from.cols(), reinterpret_cast<float*>(out.data()));
+}
+
+FiniteScan TypedSource::CheckFinite(const Piece& piece, Type type,
+                                    std::span<const std::byte> weights) const {
+  const TensorInfo& tensor = tensors()[piece.index];
+  const FiniteScan scan = ScanFinite(type, weights, piece.count * tensor.cols());
+  if (scan.first_non_finite) {
+    FailNonFinite(*this, tensor, piece.first * tensor.cols() + *scan.first_non_finite);
+  }
+  return scan;
+}
+
+void TypedSource::CheckEncoded(const Piece& piece, float largest,
+                               std::span<const float> weights) const {
+  if (largest <= kSafeMagnitude) return;
+  const TensorInfo& to = tensors()[piece.index];
+  const auto bad = FirstNonFinite(to.type, piece.out, piece.count * to.cols());
+  if (!bad) return;
+  Fail(ErrorKind::kNonFinite, "{}: tensor '{}' has {} at index {}, which {} cannot hold", name(),
+       to.name, weights[static_cast<size_t>(*bad)], piece.first * to.cols() + *bad,
+       NameOf(to.type));
+}
+
+// The importance weights of the piece's slice.
+std::span<const float> TypedSource::ImportanceOf(const Piece& piece) const {
+  const TensorInfo& to = tensors()[piece.index];
+  const std::span<const float> importance(importance_[piece.index]);
+  if (importance.empty() || to.shape.size() <= 2) return importance;
+  const int64_t slice = piece.first / to.shape[1] % to.shape[2];
+  return importance.subspan(static_cast<size_t>(slice * to.cols()), static_cast<size_t>(to.cols()));
 }
 
 }  // namespace quern

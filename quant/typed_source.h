@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "gguf/tensor_source.h"
+#include "kernels/device_encoder.h"
+#include "quant/finite.h"
 
 namespace quern {
 
@@ -28,20 +30,37 @@ class TypedSource : public TensorSource {
  public:
   // types: one for each tensor of base. Error kUnsupported, naming the tensor, where this build
   // cannot decode or encode a type, or a row is no whole number of its blocks. `observer` is told
-  // of every piece that is encoded, and must live as long.
+  // of every piece that is encoded, and must live as long. `device` shares the work of quantizing;
+  // the bytes are the same.
   TypedSource(std::shared_ptr<const TensorSource> base, const std::vector<Type>& types,
-              Importance importance = {}, EncodeObserver* observer = nullptr);
+              Importance importance = {}, EncodeObserver* observer = nullptr,
+              std::shared_ptr<DeviceEncoder> device = nullptr);
 
   void ReadRows(size_t index, int64_t first, int64_t count,
                 std::span<std::byte> out) const override;
 
  private:
-  void Copy(size_t index, int64_t first, int64_t count, std::span<std::byte> out) const;
-  void Encode(size_t index, int64_t first, int64_t count, std::span<std::byte> out) const;
+  // Rows of a tensor that have importance weights in common, and where they go.
+  struct Piece {
+    size_t index;
+    int64_t first, count;
+    std::span<std::byte> out;
+  };
+  Piece PartOf(const Piece& piece, int64_t first, int64_t count) const;
+  void Copy(const Piece& piece) const;
+  void Encode(const Piece& piece) const;
+  void EncodeHere(const Piece& piece) const;
+  int64_t EncodeOnDevice(const Piece& piece) const;
+  void ReadAs(Type type, const Piece& piece, std::vector<std::byte>& raw,
+              std::span<std::byte> out) const;
+  FiniteScan CheckFinite(const Piece& piece, Type type, std::span<const std::byte> weights) const;
+  void CheckEncoded(const Piece& piece, float largest, std::span<const float> weights) const;
+  std::span<const float> ImportanceOf(const Piece& piece) const;
 
   std::shared_ptr<const TensorSource> base_;
   Importance importance_;
   EncodeObserver* observer_;
+  std::shared_ptr<DeviceEncoder> device_;
 };
 
 }  // namespace quern

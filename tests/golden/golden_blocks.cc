@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-#include "kernels/targets.h"
+#include "kernels/codec_targets.h"
 #include "tests/golden/block_table.h"
 
 namespace {
@@ -28,12 +28,12 @@ int main(int argc, char** argv) {
   const std::optional<uint64_t> seed = argc >= 2 ? ParseSeed(argv[1]) : std::nullopt;
   if ((argc != 2 && !with_target) || !seed) {
     fmt::print(stderr, "usage: golden-blocks SEED [--target {}]\n",
-               fmt::join(quern::KernelTargets(), "|"));
+               fmt::join(quern::CodecTargets(), "|"));
     return kUsage;
   }
-  if (with_target && !quern::UseKernelTarget(argv[3])) {
+  if (with_target && !quern::UseCodecTarget(argv[3])) {
     fmt::print(stderr, "golden-blocks: this machine has the targets {}, not '{}'\n",
-               fmt::join(quern::KernelTargets(), ", "), argv[3]);
+               fmt::join(quern::CodecTargets(), ", "), argv[3]);
     return kUsage;
   }
   fmt::print("{}\n", quern::testing::BlockTableHeader());

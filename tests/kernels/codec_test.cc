@@ -8,7 +8,7 @@
 #include <map>
 #include <sstream>
 
-#include "kernels/targets.h"
+#include "kernels/codec_targets.h"
 #include "tests/golden/block_table.h"
 #include "tests/support/paths.h"
 
@@ -50,17 +50,17 @@ std::vector<uint32_t> Decoded(Type type, const std::vector<std::byte>& bytes, si
 
 // Restores the fastest target at the end of a test.
 struct TargetGuard {
-  ~TargetGuard() { UseKernelTarget(""); }
+  ~TargetGuard() { UseCodecTarget(""); }
 };
 
 void CheckTargetsAgree(Type type, std::span<const float> in, int64_t cols,
                        std::span<const float> importance) {
-  REQUIRE(UseKernelTarget("scalar"));
+  REQUIRE(UseCodecTarget("scalar"));
   const std::vector<std::byte> bytes = Encoded(type, in, cols, importance);
   const std::vector<uint32_t> weights = Decoded(type, bytes, in.size());
-  for (const std::string& target : KernelTargets()) {
+  for (const std::string& target : CodecTargets()) {
     CAPTURE(target);
-    REQUIRE(UseKernelTarget(target));
+    REQUIRE(UseCodecTarget(target));
     CHECK((Encoded(type, in, cols, importance) == bytes));
     CHECK((Decoded(type, bytes, in.size()) == weights));
   }
@@ -71,8 +71,8 @@ void CheckTargetsAgree(Type type, std::span<const float> in, int64_t cols,
 TEST_CASE("every target gives the reference's bytes and weights") {
   const TargetGuard guard;
   const auto golden = GoldenLines();
-  for (const std::string& target : KernelTargets()) {
-    REQUIRE(UseKernelTarget(target));
+  for (const std::string& target : CodecTargets()) {
+    REQUIRE(UseCodecTarget(target));
     for (const Type type : BlockTypes()) {
       CAPTURE(target);
       CAPTURE(NameOf(type));
@@ -153,8 +153,8 @@ TEST_CASE("weights that no model should have do no harm, and targets agree on th
       if (!NeedsImportance(type)) CheckTargetsAgree(type, input, 256, {});
     }
     // What a NaN becomes differs by target; it must only not crash.
-    for (const std::string& target : KernelTargets()) {
-      REQUIRE(UseKernelTarget(target));
+    for (const std::string& target : CodecTargets()) {
+      REQUIRE(UseCodecTarget(target));
       for (const float value : broken) {
         std::vector<float> input = BlockInput(0, 5);
         input.resize(2 * 256);
@@ -169,6 +169,6 @@ TEST_CASE("weights that no model should have do no harm, and targets agree on th
   }
 }
 
-TEST_CASE("an unknown target is refused") { CHECK_FALSE(UseKernelTarget("avx9")); }
+TEST_CASE("an unknown target is refused") { CHECK_FALSE(UseCodecTarget("avx9")); }
 
 }  // namespace quern

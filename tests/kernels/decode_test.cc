@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "kernels/codec.h"
-#include "kernels/targets.h"
+#include "kernels/codec_targets.h"
 
 // Every code point of every type: random bytes as a hostile file has them, decoded on every target.
 namespace quern {
@@ -31,9 +31,9 @@ TEST_CASE("every quantized type decodes any bytes, and alike on every target") {
     constexpr int64_t kBlocks = 200;
     const std::vector<std::byte> bytes = RandomBytes(static_cast<size_t>(kBlocks * info.bytes));
     std::vector<uint32_t> expected;
-    for (const std::string& target : KernelTargets()) {
+    for (const std::string& target : CodecTargets()) {
       CAPTURE(target);
-      REQUIRE(UseKernelTarget(target));
+      REQUIRE(UseCodecTarget(target));
       std::vector<float> weights(static_cast<size_t>(kBlocks * info.elems));
       Decode(info.type, bytes.data(), std::ssize(weights), weights.data());
       std::vector<uint32_t> bits(weights.size());
@@ -46,7 +46,7 @@ TEST_CASE("every quantized type decodes any bytes, and alike on every target") {
     }
   }
   CHECK(types == 25);
-  UseKernelTarget("");
+  UseCodecTarget("");
 }
 
 TEST_CASE("f64 and f32 decode to the nearest float") {
