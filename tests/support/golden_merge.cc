@@ -29,8 +29,8 @@ std::vector<float> ValuesOf(const TensorSource& source, size_t index, const Base
   return values;
 }
 
-// One step of bf16 at this magnitude.
-float Step(float value) { return std::ldexp(1.0f, std::ilogb(value) - 7); }
+// One step of bf16 at this magnitude; none at zero.
+float Step(float value) { return value == 0 ? 0 : std::ldexp(1.0f, std::ilogb(value) - 7); }
 
 }  // namespace
 
