@@ -9,11 +9,18 @@
 #include "adapters/product_svd.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/named_enum.h"
 
 namespace quern {
 namespace {
 
 using Floats = std::vector<float>;
+
+constexpr std::string_view kNames[] = {
+#define QUERN_COMBINATION_TEXT(value, text) text,
+    QUERN_COMBINATIONS(QUERN_COMBINATION_TEXT)
+#undef QUERN_COMBINATION_TEXT
+};
 
 // Tensors that a combination has made, in f32.
 class MadeTensors : public TensorSource {
@@ -53,17 +60,14 @@ void RefuseMoreThanLowRank(const LoraAdapter& adapter) {
 
 Part ReadPart(const WeightedAdapter& weighted, const AdapterModule& module) {
   const LoraAdapter& adapter = *weighted.adapter;
-  const auto a = module[AdapterPart::kA], b = module[AdapterPart::kB];
   for (size_t part = 0; part < module.parts.size(); ++part) {
-    if (!module.parts[part] || module.parts[part] == a || module.parts[part] == b) continue;
+    const auto kind = static_cast<AdapterPart>(part);
+    if (!module[kind] || kind == AdapterPart::kA || kind == AdapterPart::kB) continue;
     Fail(ErrorKind::kUnsupported, "{}: tensor '{}' cannot be combined", adapter.name(),
          adapter.tensor(*module.parts[part]).name);
   }
-  if (!a || !b) {
-    Fail(ErrorKind::kBadInput, "{}: tensor '{}' has no {} beside it", adapter.name(),
-         adapter.tensor(a ? *a : *b).name, a ? "lora_B" : "lora_A");
-  }
-  const TensorInfo &a_info = adapter.tensor(*a), &b_info = adapter.tensor(*b);
+  const auto [a, b] = adapter.NeedPair(module, AdapterPart::kA, AdapterPart::kB);
+  const TensorInfo &a_info = adapter.tensor(a), &b_info = adapter.tensor(b);
   if (a_info.shape.size() != 2 || b_info.shape.size() != 2 || a_info.rows() != b_info.cols()) {
     Fail(ErrorKind::kBadInput, "{}: tensors '{}' ({}) and '{}' ({}) do not fit each other",
          adapter.name(), a_info.name, ShapeText(a_info.shape), b_info.name,
@@ -73,8 +77,8 @@ Part ReadPart(const WeightedAdapter& weighted, const AdapterModule& module) {
     Fail(ErrorKind::kBadInput, "{}: tensor '{}' belongs to a module that {} does not target",
          adapter.name(), a_info.name, adapter.config().name);
   }
-  return {.a = adapter.Read(*a),
-          .b = adapter.Read(*b),
+  return {.a = adapter.Read(a),
+          .b = adapter.Read(b),
           .in = a_info.cols(),
           .out = b_info.rows(),
           .rank = a_info.rows(),
@@ -245,20 +249,11 @@ std::string Escaped(const std::string& name) {
 }  // namespace
 
 std::string_view NameOf(Combination combination) {
-  constexpr std::string_view kNames[] = {
-#define QUERN_COMBINATION_TEXT(value, text) text,
-      QUERN_COMBINATIONS(QUERN_COMBINATION_TEXT)
-#undef QUERN_COMBINATION_TEXT
-  };
   return kNames[static_cast<size_t>(combination)];
 }
 
 std::optional<Combination> CombinationFromName(std::string_view name) {
-#define QUERN_COMBINATION_NAME(value, text) \
-  if (name == text) return Combination::k##value;
-  QUERN_COMBINATIONS(QUERN_COMBINATION_NAME)
-#undef QUERN_COMBINATION_NAME
-  return std::nullopt;
+  return NamedEnum<Combination>(kNames, name);
 }
 
 std::shared_ptr<const LoraAdapter> CombineAdapters(std::span<const WeightedAdapter> adapters,
@@ -291,11 +286,12 @@ std::shared_ptr<const LoraAdapter> CombineAdapters(std::span<const WeightedAdapt
     Random random(options.seed ^ Xxh64::Of(std::as_bytes(std::span(name))));
     Part made = CombineParts(std::move(parts), options,
                              options.svd_rank > 0 ? options.svd_rank : largest, random);
-    const std::string prefix = "base_model.model." + name;
-    infos.push_back(
-        {.name = prefix + ".lora_A.weight", .type = Type::kF32, .shape = {made.in, made.rank}});
-    infos.push_back(
-        {.name = prefix + ".lora_B.weight", .type = Type::kF32, .shape = {made.rank, made.out}});
+    infos.push_back({.name = PeftName(name, AdapterPart::kA),
+                     .type = Type::kF32,
+                     .shape = {made.in, made.rank}});
+    infos.push_back({.name = PeftName(name, AdapterPart::kB),
+                     .type = Type::kF32,
+                     .shape = {made.rank, made.out}});
     values.push_back(std::move(made.a));
     values.push_back(std::move(made.b));
     config.target_modules.names.push_back(name);

@@ -5,29 +5,22 @@
 #include <map>
 
 #include "adapters/dense_svd.h"
+#include "adapters/float_rows.h"
+#include "adapters/lora_adapter.h"
 #include "adapters/lora_config_text.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/codec.h"
 
 namespace quern {
 namespace {
 
 constexpr std::string_view kWeight = ".weight";
-constexpr int64_t kPieceWeights = int64_t{1} << 16;
 
-// Rows [first, first + count) of a tensor in float32, as they stand in its file.
-std::vector<float> ReadFloats(const TensorSource& source, size_t index, int64_t first,
+// Rows [first, first + count) of a tensor in float32; NaN and Inf are refused.
+std::vector<float> ReadFinite(const TensorSource& source, size_t index, int64_t first,
                               int64_t count) {
   const TensorInfo& info = source.tensors()[index];
-  if (!CanDecode(info.type)) {
-    Fail(ErrorKind::kUnsupported, "{}: tensor '{}' is {}, which cannot be decoded", source.name(),
-         info.name, NameOf(info.type));
-  }
-  std::vector<std::byte> raw(static_cast<size_t>(count * info.row_bytes()));
-  source.ReadRows(index, first, count, raw);
-  std::vector<float> values(static_cast<size_t>(count * info.cols()));
-  Decode(info.type, raw.data(), count * info.cols(), values.data());
+  std::vector<float> values = ReadFloats(source, index, first, count);
   const auto bad =
       std::find_if(values.begin(), values.end(), [](float value) { return !std::isfinite(value); });
   if (bad != values.end()) {
@@ -45,12 +38,12 @@ void ForDifferences(const NamedModel& base, const NamedModel& tuned, const Extra
   const BaseTensor& tuned_place = tuned.names[module.tuned];
   // Within a piece the orders of a GGUF file and a checkpoint can be matched head by head.
   const int64_t head = std::max({base_place.head_rows, tuned_place.head_rows, int64_t{1}});
-  const int64_t step = std::max(kPieceWeights / module.cols / head * head, head);
+  const int64_t step = std::max(RowsAtATime(module.cols) / head * head, head);
   for (int64_t first = 0; first < module.rows; first += step) {
     const int64_t count = std::min(step, module.rows - first);
     std::vector<float> before(static_cast<size_t>(count * module.cols)), after(before.size());
     const auto fill = [&](const NamedModel& model, size_t index, std::vector<float>& to) {
-      const std::vector<float> rows = ReadFloats(model.tensors, index, first, count);
+      const std::vector<float> rows = ReadFinite(model.tensors, index, first, count);
       for (int64_t row = 0; row < count; ++row) {
         const int64_t place = model.names[index].HfRow(first + row) - first;
         std::copy_n(rows.begin() + row * module.cols, module.cols,
@@ -83,17 +76,6 @@ std::map<std::string, size_t> ByHfName(const BaseNames& names) {
     if (!names[t].hf_name.empty()) by_name[names[t].hf_name] = t;
   }
   return by_name;
-}
-
-// transpose(in[rows, cols]).
-std::vector<float> Transposed(const std::vector<float>& in, int64_t rows, int64_t cols) {
-  std::vector<float> out(in.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) {
-      out[static_cast<size_t>(c * rows + r)] = in[static_cast<size_t>(r * cols + c)];
-    }
-  }
-  return out;
 }
 
 double SquareSum(std::span<const float> values) {
@@ -188,14 +170,15 @@ Extraction PlanExtraction(const NamedModel& base, const NamedModel& tuned, int64
 std::vector<TensorInfo> ExtractedTensors(const Extraction& extraction) {
   std::vector<TensorInfo> infos;
   for (const ExtractedModule& m : extraction.modules) {
-    const std::string prefix = "base_model.model." + m.module;
     const int64_t in = m.embeds ? m.rows : m.cols, out = m.embeds ? m.cols : m.rows;
-    infos.push_back({.name = prefix + (m.embeds ? ".lora_embedding_A" : ".lora_A.weight"),
-                     .type = Type::kF32,
-                     .shape = {in, m.rank}});
-    infos.push_back({.name = prefix + (m.embeds ? ".lora_embedding_B" : ".lora_B.weight"),
-                     .type = Type::kF32,
-                     .shape = {m.rank, out}});
+    infos.push_back(
+        {.name = PeftName(m.module, m.embeds ? AdapterPart::kEmbeddingA : AdapterPart::kA),
+         .type = Type::kF32,
+         .shape = {in, m.rank}});
+    infos.push_back(
+        {.name = PeftName(m.module, m.embeds ? AdapterPart::kEmbeddingB : AdapterPart::kB),
+         .type = Type::kF32,
+         .shape = {m.rank, out}});
   }
   return infos;
 }

@@ -12,7 +12,6 @@
 namespace quern {
 namespace {
 
-constexpr std::string_view kPeftPrefix = "base_model.model.";
 constexpr std::string_view kWeight = ".weight";
 
 // A tensor of the file, and what PEFT makes of it.
@@ -149,9 +148,8 @@ Module ModuleOf(const GgufModel& file, const Arch& arch, const Metadata& base,
                 .a = {.index = *halves.a, .info = a, .transposed = embeds},
                 .b = {.index = *halves.b, .info = b}};
   module.name.resize(module.name.size() - kWeight.size());
-  const std::string prefix = std::string(kPeftPrefix) + module.name;
-  module.a.info.name = prefix + (embeds ? ".lora_embedding_A" : ".lora_A.weight");
-  module.b.info.name = prefix + (embeds ? ".lora_embedding_B" : ".lora_B.weight");
+  module.a.info.name = PeftName(module.name, embeds ? AdapterPart::kEmbeddingA : AdapterPart::kA);
+  module.b.info.name = PeftName(module.name, embeds ? AdapterPart::kEmbeddingB : AdapterPart::kB);
   module.a.info.type = module.b.info.type = Type::kF32;
   if (embeds) std::swap(module.a.info.shape[0], module.a.info.shape[1]);
   module.b.head_rows = HeadRowsOf(*place->rule, b.rows(), b.name, base, std::string(arch.gguf));

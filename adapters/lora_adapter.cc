@@ -1,5 +1,6 @@
 #include "adapters/lora_adapter.h"
 
+#include <algorithm>
 #include <cmath>
 #include <unordered_map>
 
@@ -9,17 +10,17 @@
 namespace quern {
 namespace {
 
-constexpr std::string_view kPrefix = "base_model.model.";
-
-struct Ending {
-  AdapterPart part;
-  std::string_view text;
-};
-constexpr Ending kEndings[] = {
-#define QUERN_PART_ENDING(name, ending) {AdapterPart::k##name, ending},
+constexpr std::string_view kEndings[] = {
+#define QUERN_PART_ENDING(name, ending) ending,
     QUERN_ADAPTER_PARTS(QUERN_PART_ENDING)
 #undef QUERN_PART_ENDING
 };
+
+// "lora_A" of ".lora_A.weight".
+std::string_view NounOf(AdapterPart part) {
+  const std::string_view ending = kEndings[static_cast<size_t>(part)].substr(1);
+  return ending.substr(0, ending.find('.'));
+}
 
 // Parts that hold the adapter's name as one more segment in trainer checkpoints.
 constexpr std::string_view kNamedParts[] = {".lora_A",
@@ -51,28 +52,31 @@ std::string WithoutAdapterName(std::string name) {
 
 }  // namespace
 
+std::string PeftName(std::string_view module, AdapterPart part) {
+  return fmt::format("{}{}{}", kPeftPrefix, module, kEndings[static_cast<size_t>(part)]);
+}
+
 LoraAdapter::LoraAdapter(LoraConfig config, std::shared_ptr<const TensorSource> tensors)
     : config_(std::move(config)), rules_(config_), tensors_(std::move(tensors)) {
   std::unordered_map<std::string, size_t> index;
   for (size_t t = 0; t < tensors_->tensors().size(); ++t) {
     const std::string& full = tensor(t).name;
-    if (!full.starts_with(kPrefix)) {
+    if (!full.starts_with(kPeftPrefix)) {
       Fail(ErrorKind::kBadInput, "{}: tensor '{}' should begin with '{}', as PEFT's do", name(),
-           full, kPrefix);
+           full, kPeftPrefix);
     }
-    const std::string rest = WithoutAdapterName(full.substr(kPrefix.size()));
-    const Ending* ending = nullptr;
-    for (const Ending& candidate : kEndings) {
-      if (!ending && rest.ends_with(candidate.text)) ending = &candidate;
-    }
-    if (!ending || rest.size() == ending->text.size()) {
+    const std::string rest = WithoutAdapterName(full.substr(kPeftPrefix.size()));
+    const auto* const ending =
+        std::find_if(std::begin(kEndings), std::end(kEndings),
+                     [&](std::string_view candidate) { return rest.ends_with(candidate); });
+    if (ending == std::end(kEndings) || rest.size() == ending->size()) {
       Fail(ErrorKind::kBadInput, "{}: tensor '{}' is no part of a LoRA adapter that Quern knows",
            name(), full);
     }
-    const std::string module = rest.substr(0, rest.size() - ending->text.size());
+    const std::string module = rest.substr(0, rest.size() - ending->size());
     const auto [found, added] = index.try_emplace(module, modules_.size());
     if (added) modules_.push_back({.name = module, .parts = {}});
-    auto& slot = modules_[found->second].parts[static_cast<size_t>(ending->part)];
+    auto& slot = modules_[found->second].parts[static_cast<size_t>(ending - kEndings)];
     if (slot) {
       Fail(ErrorKind::kBadInput, "{}: tensors '{}' and '{}' are the same part of one module",
            name(), tensor(*slot).name, full);
@@ -80,6 +84,16 @@ LoraAdapter::LoraAdapter(LoraConfig config, std::shared_ptr<const TensorSource> 
     slot = t;
   }
   if (modules_.empty()) Fail(ErrorKind::kBadInput, "{}: has no tensors", name());
+}
+
+std::pair<size_t, size_t> LoraAdapter::NeedPair(const AdapterModule& module, AdapterPart a,
+                                                AdapterPart b) const {
+  const auto one = module[a], other = module[b];
+  if (!one || !other) {
+    Fail(ErrorKind::kBadInput, "{}: tensor '{}' has no {} beside it", name(),
+         tensor(one ? *one : *other).name, NounOf(one ? b : a));
+  }
+  return {*one, *other};
 }
 
 std::vector<float> LoraAdapter::Read(size_t index) const {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "adapters/lora_config.h"
@@ -40,6 +41,12 @@ enum class AdapterPart {
       kCount
 };
 
+// What stands before the name of a module of the base.
+inline constexpr std::string_view kPeftPrefix = "base_model.model.";
+
+// The name of a tensor of an adapter.
+std::string PeftName(std::string_view module, AdapterPart part);
+
 // The tensors of an adapter that belong to one module of the base.
 struct AdapterModule {
   std::string name;  // "model.layers.0.self_attn.q_proj"
@@ -63,6 +70,11 @@ class LoraAdapter {
   const std::vector<AdapterModule>& modules() const { return modules_; }
   const TensorSource& tensors() const { return *tensors_; }
   const TensorInfo& tensor(size_t index) const { return tensors_->tensors()[index]; }
+
+  // Two tensors of a module that go together. Error kBadInput where one of them is missing; the
+  // other must be there.
+  std::pair<size_t, size_t> NeedPair(const AdapterModule& module, AdapterPart a,
+                                     AdapterPart b) const;
 
   // All weights of a tensor, [rows, cols]. Error kNonFinite, naming tensor and index, for NaN and
   // Inf.

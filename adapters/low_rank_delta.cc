@@ -2,23 +2,13 @@
 
 #include <algorithm>
 
+#include "adapters/float_rows.h"
 #include "base/error.h"
 #include "kernels/codec.h"
 #include "kernels/ops/low_rank.h"
 
 namespace quern {
 namespace {
-
-// in[rows, cols] -> [cols, rows].
-std::vector<float> Transposed(const std::vector<float>& in, int64_t rows, int64_t cols) {
-  std::vector<float> out(in.size());
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < cols; ++c) {
-      out[static_cast<size_t>(c * rows + r)] = in[static_cast<size_t>(r * cols + c)];
-    }
-  }
-  return out;
-}
 
 // gram[p_rank, q_rank] = p^T q, of p[n, p_rank] and q[n, q_rank].
 std::vector<double> Gram(const std::vector<float>& p, int64_t p_rank, const std::vector<float>& q,

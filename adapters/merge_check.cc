@@ -6,27 +6,16 @@
 #include <optional>
 #include <unordered_map>
 
+#include "adapters/float_rows.h"
 #include "adapters/merge_contribution.h"
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/codec.h"
 
 namespace quern {
 namespace {
 
-constexpr int64_t kPieceWeights = int64_t{1} << 16;
 // What sums in float32 may be off, as a part of the sum of all magnitudes.
 constexpr double kFloatError = 0x1p-18;
-
-std::vector<float> ReadFloats(const TensorSource& source, size_t index, int64_t first,
-                              int64_t count) {
-  const TensorInfo& tensor = source.tensors()[index];
-  std::vector<std::byte> raw(static_cast<size_t>(count * tensor.row_bytes()));
-  source.ReadRows(index, first, count, raw);
-  std::vector<float> values(static_cast<size_t>(count * tensor.cols()));
-  Decode(tensor.type, raw.data(), count * tensor.cols(), values.data());
-  return values;
-}
 
 class Checker {
  public:
@@ -97,7 +86,7 @@ class Checker {
     const std::vector<int64_t> base_row = BaseRows(*origin);
     std::vector<double> squares;
     double worst = 0;
-    const int64_t step = std::max<int64_t>(kPieceWeights / std::max<int64_t>(tensor.cols(), 1), 1);
+    const int64_t step = RowsAtATime(tensor.cols());
     const bool two_passes = std::any_of(contributions.begin(), contributions.end(),
                                         [](const auto& c) { return c.has_column_norms(); });
     for (int pass = two_passes ? 0 : 1; pass < 2; ++pass) {

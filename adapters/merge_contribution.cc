@@ -62,9 +62,7 @@ void Contribution::LoadReplacements(const TensorInfo& base) {
   if (!whole_ && copy && adapter_.tensor(*copy).shape != base.shape) whole_ = copy;
   const auto tokens = module_[AdapterPart::kTokens];
   if (!tokens) return;
-  for (const auto& [name, indices] : adapter_.config().trainable_tokens) {
-    if (module_.name == name || module_.name.ends_with("." + name)) tokens_ = indices;
-  }
+  if (const auto* trained = adapter_.rules().TrainedTokens(module_.name)) tokens_ = *trained;
   token_rows_ = adapter_.Read(*tokens);
 }
 

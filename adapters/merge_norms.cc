@@ -3,6 +3,7 @@
 #include <cmath>
 #include <map>
 
+#include "adapters/float_rows.h"
 #include "adapters/low_rank_delta.h"
 #include "base/error.h"
 #include "base/parallel.h"
@@ -12,7 +13,6 @@ namespace {
 
 // What is left of deltas that cancel each other is the rounding of double sums; squared norms.
 constexpr double kCancelled = 1e-13;
-constexpr int64_t kPieceWeights = int64_t{1} << 16;
 
 // The squared norm of the sum of a tensor's deltas, and of each alone into the report.
 double MeasureLowRank(const MergedTensor& tensor, const std::vector<const LowRankDelta*>& deltas,
@@ -44,7 +44,7 @@ double SquaredDistance(const std::vector<float>& a, const std::vector<float>& b)
 // The same for any steps, by doing them.
 double MeasureByReading(const TensorSource& base, const MergedTensor& tensor, MergeReport& report) {
   const int64_t rows = tensor.info.rows(), cols = tensor.info.cols();
-  const int64_t step_rows = std::max<int64_t>(kPieceWeights / std::max<int64_t>(cols, 1), 1);
+  const int64_t step_rows = RowsAtATime(cols);
   std::vector<double> squares(tensor.steps.size());
   double total = 0;
   for (int64_t first = 0; first < rows; first += step_rows) {

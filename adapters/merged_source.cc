@@ -4,14 +4,12 @@
 #include <cmath>
 #include <limits>
 
+#include "adapters/float_rows.h"
 #include "base/error.h"
 #include "kernels/codec.h"
 
 namespace quern {
 namespace {
-
-// Weights that are merged at a time: their floats stay in the second-level cache.
-constexpr int64_t kPieceWeights = int64_t{1} << 16;
 
 // The least magnitude that is rounded to Inf.
 float LimitOf(Type type) {
@@ -44,7 +42,7 @@ void MergedSource::ReadRows(size_t index, int64_t first, int64_t count,
     base_->ReadRows(plan_.tensors[index].origin, first, count, out);
     return;
   }
-  const int64_t step = std::max<int64_t>(kPieceWeights / std::max<int64_t>(tensor.cols(), 1), 1);
+  const int64_t step = RowsAtATime(tensor.cols());
   for (int64_t row = 0; row < count; row += step) {
     const int64_t piece = std::min(step, count - row);
     Merge(index, first + row, piece,

@@ -21,6 +21,7 @@ ModuleRules::ModuleRules(const LoraConfig& config)
     : target_(MakeChoice(config.target_modules, config.name + ": target_modules")),
       exclude_(MakeChoice(config.exclude_modules, config.name + ": exclude_modules")),
       layers_(config.layers_to_transform),
+      tokens_(config.trainable_tokens),
       ranks_(MakePatterns(config.rank_pattern, config.name + ": rank_pattern")),
       alphas_(MakePatterns(config.alpha_pattern, config.name + ": alpha_pattern")),
       rank_(config.rank),
@@ -111,6 +112,13 @@ double ModuleRules::Scale(std::string_view module, int64_t rank) const {
 bool ModuleRules::Saves(std::string_view module) const {
   bool whole = false;
   return saved_.Has(module, whole);
+}
+
+const std::vector<int64_t>* ModuleRules::TrainedTokens(std::string_view module) const {
+  for (const auto& [name, tokens] : tokens_) {
+    if (EndsInParts(module, name)) return &tokens;
+  }
+  return nullptr;
 }
 
 }  // namespace quern

@@ -1,8 +1,10 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "adapters/lora_config.h"
@@ -25,6 +27,8 @@ class ModuleRules {
   double Rank(std::string_view module) const;
   // Whether the module is trained as a whole.
   bool Saves(std::string_view module) const;
+  // The tokens of the module that were trained, in the order of their rows; nullptr: none.
+  const std::vector<int64_t>* TrainedTokens(std::string_view module) const;
 
  private:
   struct Choice {
@@ -44,6 +48,7 @@ class ModuleRules {
 
   Choice target_, exclude_, saved_;
   std::optional<std::vector<int64_t>> layers_;
+  std::vector<std::pair<std::string, std::vector<int64_t>>> tokens_;
   std::vector<Regex> layer_patterns_;
   std::vector<Pattern> ranks_, alphas_;
   double rank_, alpha_;

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "adapters/dora_delta.h"
+#include "adapters/float_rows.h"
 #include "adapters/planner.h"
 #include "adapters/vector_edits.h"
 #include "base/error.h"
@@ -10,7 +11,6 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kPieceWeights = int64_t{1} << 16;
 constexpr int64_t kParts = 64;
 
 // Whether an adapter has a pair for the module of this weight.
@@ -43,35 +43,27 @@ void Planner::AddModule(Job& job, const AdapterModule& module) {
 
 void Planner::AddLinear(Job& job, const AdapterModule& module) {
   const LoraAdapter& adapter = job.adapter();
-  const auto a = module[AdapterPart::kA], b = module[AdapterPart::kB];
-  if (!a || !b) {
-    Fail(ErrorKind::kBadInput, "{}: tensor '{}' has no {} beside it", adapter.name(),
-         adapter.tensor(a ? *a : *b).name, a ? "lora_B" : "lora_A");
-  }
+  const auto [a, b] = adapter.NeedPair(module, AdapterPart::kA, AdapterPart::kB);
   if (KeepsTied(job) && module.name + ".weight" == kOutputHfName &&
       !HasPair(adapter, kEmbeddingsHfName, AdapterPart::kEmbeddingA)) {
-    FailUntied(adapter, *b);
+    FailUntied(adapter, b);
   }
-  const Pair pair{.a = *a,
-                  .b = *b,
-                  .target = Target(job, module.name + ".weight", *b),
+  const Pair pair{.a = a,
+                  .b = b,
+                  .target = Target(job, module.name + ".weight", b),
                   .transposed = adapter.config().fan_in_fan_out};
   AddPair(job, module, pair, /*of_embedding=*/false);
 }
 
 void Planner::AddEmbedding(Job& job, const AdapterModule& module) {
   const LoraAdapter& adapter = job.adapter();
-  const auto a = module[AdapterPart::kEmbeddingA], b = module[AdapterPart::kEmbeddingB];
-  if (!a || !b) {
-    Fail(ErrorKind::kBadInput, "{}: tensor '{}' has no {} beside it", adapter.name(),
-         adapter.tensor(a ? *a : *b).name, a ? "lora_embedding_B" : "lora_embedding_A");
-  }
-  const size_t target = Target(job, module.name + ".weight", *b);
+  const auto [a, b] = adapter.NeedPair(module, AdapterPart::kEmbeddingA, AdapterPart::kEmbeddingB);
+  const size_t target = Target(job, module.name + ".weight", b);
   // Run-time LoRA of a tied model changes what goes in, not what comes out: that is a pair of its
   // own, which an adapter that was trained tied (ensure_weight_tying) has beside this one.
-  if (KeepsTied(job) && !HasPair(adapter, kOutputHfName, AdapterPart::kA)) FailUntied(adapter, *b);
+  if (KeepsTied(job) && !HasPair(adapter, kOutputHfName, AdapterPart::kA)) FailUntied(adapter, b);
   if (plan_.tensors[target].place.hf_name == kEmbeddingsHfName && IsTied()) UntiedOutput(job);
-  AddPair(job, module, {.a = *a, .b = *b, .target = target, .transposed = true},
+  AddPair(job, module, {.a = a, .b = b, .target = target, .transposed = true},
           /*of_embedding=*/true);
 }
 
@@ -196,7 +188,7 @@ std::vector<float> Planner::ColumnFactors(size_t target, const LowRankDelta& del
   const MergedTensor& tensor = plan_.tensors[target];
   const int64_t rows = tensor.info.rows(), cols = tensor.info.cols();
   const int64_t part_rows = (rows + kParts - 1) / kParts;
-  const int64_t step = std::max<int64_t>(kPieceWeights / cols, 1);
+  const int64_t step = RowsAtATime(cols);
   std::vector<std::vector<double>> sums(kParts, std::vector<double>(static_cast<size_t>(cols)));
   ParallelFor(kParts, 1, [&](int64_t begin, int64_t end) {
     const int64_t last = std::min(end * part_rows, rows);

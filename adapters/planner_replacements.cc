@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "adapters/float_rows.h"
 #include "adapters/planner.h"
 #include "adapters/row_edits.h"
 #include "adapters/vector_edits.h"
@@ -10,18 +11,11 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kPieceWeights = int64_t{1} << 16;
-
-// How many rows of a matrix are compared at a time.
-int64_t StepOf(const TensorInfo& tensor) {
-  return std::max<int64_t>(kPieceWeights / std::max<int64_t>(tensor.cols(), 1), 1);
-}
-
 // Whether two tensors of an adapter hold the same weights.
 bool Same(const LoraAdapter& adapter, size_t one, size_t two) {
   const TensorInfo& info = adapter.tensor(one);
   if (info.shape != adapter.tensor(two).shape) return false;
-  const int64_t step = StepOf(info);
+  const int64_t step = RowsAtATime(info.cols());
   for (int64_t first = 0; first < info.rows(); first += step) {
     const int64_t count = std::min(step, info.rows() - first);
     std::vector<float> a(static_cast<size_t>(count * info.cols())), b(a.size());
@@ -38,10 +32,6 @@ void Round(Type type, int64_t cols, std::vector<float>& values) {
   std::vector<std::byte> raw(static_cast<size_t>(count / cols * RowBytes(type, cols)));
   EncodeRows(type, values.data(), count / cols, cols, {}, raw.data());
   Decode(type, raw.data(), count, values.data());
-}
-
-bool EndsInParts(const std::string& module, const std::string& name) {
-  return module == name || module.ends_with("." + name);
 }
 
 }  // namespace
@@ -166,7 +156,7 @@ void Planner::AddBaseLayer(Job& job, size_t target, size_t part) {
   }
   if (!tensor.steps.empty()) return;
   int64_t different = 0;
-  const int64_t step = StepOf(copy);
+  const int64_t step = RowsAtATime(copy.cols());
   for (int64_t first = 0; first < copy.rows(); first += step) {
     const int64_t count = std::min(step, copy.rows() - first);
     std::vector<float> ours(static_cast<size_t>(count * copy.cols())), theirs(ours.size());
@@ -213,12 +203,9 @@ void Planner::AddTokens(Job& job, const AdapterModule& module) {
   const auto part = module[AdapterPart::kTokens];
   if (!part) return;
   const TensorInfo& info = adapter.tensor(*part);
-  const auto& trained = adapter.config().trainable_tokens;
-  const auto entry = std::find_if(trained.begin(), trained.end(), [&](const auto& candidate) {
-    return EndsInParts(module.name, candidate.first);
-  });
-  if (entry == trained.end()) return;
-  const std::vector<int64_t>& tokens = entry->second;
+  const std::vector<int64_t>* trained = adapter.rules().TrainedTokens(module.name);
+  if (!trained) return;
+  const std::vector<int64_t>& tokens = *trained;
   const size_t target = Target(job, module.name + ".weight", *part);
   const TensorInfo& base = plan_.tensors[target].info;
   if (info.shape.size() != 2 || info.cols() != base.cols() || base.shape.size() != 2 ||

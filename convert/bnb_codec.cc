@@ -4,8 +4,16 @@
 #include <cmath>
 #include <cstddef>
 
+#include "base/named_enum.h"
+
 namespace quern {
 namespace {
+
+constexpr std::string_view kNames[] = {
+#define QUERN_BNB_NAME(name, text) text,
+    QUERN_BNB_TYPES(QUERN_BNB_NAME)
+#undef QUERN_BNB_NAME
+};
 
 constexpr BnbCodebook kNf4 = {
     -1.0f,
@@ -72,21 +80,10 @@ const Ladder& LadderOf(BnbType type) {
 
 }  // namespace
 
-std::string_view NameOf(BnbType type) {
-  constexpr std::string_view kNames[] = {
-#define QUERN_BNB_NAME(name, text) text,
-      QUERN_BNB_TYPES(QUERN_BNB_NAME)
-#undef QUERN_BNB_NAME
-  };
-  return kNames[static_cast<size_t>(type)];
-}
+std::string_view NameOf(BnbType type) { return kNames[static_cast<size_t>(type)]; }
 
 std::optional<BnbType> BnbTypeFromName(std::string_view name) {
-#define QUERN_BNB_FIND(value, text) \
-  if (name == text) return BnbType::k##value;
-  QUERN_BNB_TYPES(QUERN_BNB_FIND)
-#undef QUERN_BNB_FIND
-  return std::nullopt;
+  return NamedEnum<BnbType>(kNames, name);
 }
 
 const BnbCodebook& CodebookOf(BnbType type) { return type == BnbType::kNf4 ? kNf4 : kFp4; }

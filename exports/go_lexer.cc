@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "base/error.h"
+#include "model/tokenizer/unicode.h"
 
 namespace quern::go {
 namespace {
@@ -15,23 +17,11 @@ bool IsSpace(char c) { return kSpace.find(c) != std::string_view::npos; }
 bool IsLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; }
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-void AppendUtf8(uint32_t code, std::string& out) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | (code >> 6));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | (code >> 12));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | (code >> 18));
-    out += static_cast<char>(0x80 | ((code >> 12) & 0x3F));
-    out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
+// Tokens of one character that mean nothing else.
+constexpr std::pair<char, Token::Kind> kMarks[] = {{'(', Token::kLeftParen},
+                                                   {')', Token::kRightParen},
+                                                   {',', Token::kComma},
+                                                   {'=', Token::kAssign}};
 
 }  // namespace
 
@@ -141,23 +131,16 @@ Token Lexer::Scan() {
     return token;
   }
   ++at_;
+  for (const auto& [mark, kind] : kMarks) {
+    if (c != mark) continue;
+    token.kind = kind;
+    return token;
+  }
   switch (c) {
     case '$':
       token.kind = Token::kVariable;
       token.text = Name();
       if (At(".")) Fields(token);
-      return token;
-    case '(':
-      token.kind = Token::kLeftParen;
-      return token;
-    case ')':
-      token.kind = Token::kRightParen;
-      return token;
-    case ',':
-      token.kind = Token::kComma;
-      return token;
-    case '=':
-      token.kind = Token::kAssign;
       return token;
     case ':':
       if (!At("=")) break;

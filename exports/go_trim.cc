@@ -48,30 +48,31 @@ void WriteWidth(uint8_t mask, bool at_left, GoWriter& writer) {
   }
 }
 
+// Defines a template that calls itself with one character less at one end of the dot, as long as
+// that is white space, and then prints `rest`.
+void WriteSide(const std::string& name, uint8_t mask, bool at_left, const std::string& rest,
+               GoWriter& writer) {
+  writer.Control(fmt::format("define \"{}\"", name));
+  writer.Control("if .");
+  WriteWidth(mask, at_left, writer);
+  writer.Control("if $n");
+  writer.Control(fmt::format("template \"{}\" ({})", name,
+                             at_left ? "slice . $n" : "slice . 0 (len (slice . $n))"));
+  writer.Control("else");
+  writer.Print(rest);
+  for (int i = 0; i < 3; ++i) writer.Control("end");
+}
+
 }  // namespace
 
 void WriteTrimTemplates(const Trim& trim, GoWriter& writer) {
   const std::string name = NameOf(trim);
   const std::string right = trim.left == 0 ? name : name + "_right";
   if (trim.left != 0) {
-    writer.Control(fmt::format("define \"{}\"", name));
-    writer.Control("if .");
-    WriteWidth(trim.left, true, writer);
-    writer.Control("if $n");
-    writer.Control(fmt::format("template \"{}\" (slice . $n)", name));
-    writer.Control("else");
-    writer.Print(trim.right != 0 ? fmt::format("template \"{}\" .", right) : ".");
-    for (int i = 0; i < 3; ++i) writer.Control("end");
+    const std::string rest = trim.right == 0 ? "." : fmt::format("template \"{}\" .", right);
+    WriteSide(name, trim.left, true, rest, writer);
   }
-  if (trim.right == 0) return;
-  writer.Control(fmt::format("define \"{}\"", right));
-  writer.Control("if .");
-  WriteWidth(trim.right, false, writer);
-  writer.Control("if $n");
-  writer.Control(fmt::format("template \"{}\" (slice . 0 (len (slice . $n)))", right));
-  writer.Control("else");
-  writer.Print(".");
-  for (int i = 0; i < 3; ++i) writer.Control("end");
+  if (trim.right != 0) WriteSide(right, trim.right, false, ".", writer);
 }
 
 std::string TrimmedPrint(const Trim& trim, std::string_view value) {

@@ -1,10 +1,11 @@
 // Adapters as GGUF files and back, and adapters extracted from two models.
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <span>
 
+#include "tests/support/logits.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
 
@@ -12,39 +13,15 @@ namespace quern {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::LargestDifference;
 using testing::Quern;
+using testing::QuernDone;
 
-void Done(const std::vector<std::string>& arguments) {
-  const auto result = Quern(arguments);
-  CAPTURE(arguments);
-  CAPTURE(result.err);
-  REQUIRE(result.exit_code == 0);
-}
+constexpr int kAllTokens = 4096;
 
 std::map<int, double> Logits(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "logits");
-  for (const char* more : {"--tokens", "234,446,289,441,476", "--top", "4096", "--json"}) {
-    arguments.emplace_back(more);
-  }
-  const auto result = Quern(arguments);
-  CAPTURE(result.err);
-  REQUIRE(result.exit_code == 0);
-  const auto answer = nlohmann::json::parse(result.out);
-  std::map<int, double> logits;
-  for (const auto& entry : answer["top"]) {
-    logits[entry["id"].get<int>()] = entry["logit"].get<double>();
-  }
-  return logits;
-}
-
-double Distance(const std::map<int, double>& one, const std::map<int, double>& other) {
-  REQUIRE(one.size() == other.size());
-  double worst = 0;
-  for (const auto& [id, logit] : one) {
-    REQUIRE(other.contains(id));
-    worst = std::max(worst, std::fabs(logit - other.at(id)));
-  }
-  return worst;
+  arguments.insert(arguments.end(), {"--tokens", "234,446,289,441,476"});
+  return testing::LogitsOf(std::move(arguments), kAllTokens);
 }
 
 struct Case {
@@ -52,14 +29,10 @@ struct Case {
   const char* base;
 };
 
-TEST_CASE("an adapter's GGUF file does what the adapter does, and so does the way back") {
-  // One alpha for all; scales that differ by module; the embeddings and the output; rows of Q and K
-  // as they are; a base where heads are wider.
-  for (const Case& c : {Case{"modern", "tiny-llama"},
-                        {"rslora-patterns", "families/llama-linear-bias"},
-                        {"embedding", "families/mistral-headdim"},
-                        {"layers-to-transform", "families/qwen3"},
-                        {"regex-layers", "families/mistral-headdim"}}) {
+// Calls see(adapter's folder, base's folder, a folder to write in) for the cases that are here.
+template <typename See>
+void ForEachCase(std::span<const Case> cases, See see) {
+  for (const Case& c : cases) {
     CAPTURE(c.adapter);
     const auto adapter = testing::Shared(std::string("models/adapters/") + c.adapter);
     const auto base = testing::Shared(std::string("models/") + c.base);
@@ -67,55 +40,63 @@ TEST_CASE("an adapter's GGUF file does what the adapter does, and so does the wa
       testing::SaySkipped(c.adapter);
       continue;
     }
-    testing::TempDir dir;
+    const testing::TempDir dir;
+    see(adapter, base, dir);
+  }
+}
+
+TEST_CASE("an adapter's GGUF file does what the adapter does, and so does the way back") {
+  // One alpha for all; scales that differ by module; the embeddings and the output; rows of Q and K
+  // as they are; a base where heads are wider.
+  constexpr Case kCases[] = {{"modern", "tiny-llama"},
+                             {"rslora-patterns", "families/llama-linear-bias"},
+                             {"embedding", "families/mistral-headdim"},
+                             {"layers-to-transform", "families/qwen3"},
+                             {"regex-layers", "families/mistral-headdim"}};
+  ForEachCase(kCases, [](const fs::path& adapter, const fs::path& base,
+                         const testing::TempDir& dir) {
     const auto f32 = (dir / "base.gguf").string(), merged = (dir / "merged.gguf").string();
     const auto gguf = (dir / "lora.gguf").string(), back = (dir / "back").string();
-    Done({"convert", base.string(), "--outtype", "f32", "--outfile", f32});
-    Done({"merge-lora", f32, adapter.string(), merged});
-    Done({"convert-lora", adapter.string(), "--base", base.string(), "--outfile", gguf});
+    QuernDone({"convert", base.string(), "--outtype", "f32", "--outfile", f32});
+    QuernDone({"merge-lora", f32, adapter.string(), merged});
+    QuernDone({"convert-lora", adapter.string(), "--base", base.string(), "--outfile", gguf});
     const auto wanted = Logits({"-m", merged});
-    CHECK(Distance(Logits({"-m", f32, "--lora", gguf}), wanted) < 1e-3);
-    Done({"convert-lora", gguf, "--outfile", back});
-    CHECK(Distance(Logits({"-m", f32, "--lora", back}), wanted) < 1e-3);
+    CHECK(LargestDifference(Logits({"-m", f32, "--lora", gguf}), wanted) < 1e-3);
+    QuernDone({"convert-lora", gguf, "--outfile", back});
+    CHECK(LargestDifference(Logits({"-m", f32, "--lora", back}), wanted) < 1e-3);
     // A folder that has the config alone tells as much, unless the adapter brings copies of the
     // base's weights to compare; and so does a GGUF base.
     fs::create_directory(dir / "config");
     fs::copy_file(base / "config.json", dir / "config" / "config.json");
-    const bool compares = std::string(c.adapter) == "embedding";
+    const bool compares = adapter.filename() == "embedding";
     for (const std::string& other : {compares ? base.string() : (dir / "config").string(), f32}) {
       const auto again = (dir / "again.gguf").string();
-      Done({"convert-lora", adapter.string(), "--base", other, "--outfile", again, "--force"});
+      QuernDone({"convert-lora", adapter.string(), "--base", other, "--outfile", again, "--force"});
       CHECK(testing::ReadText(again) == testing::ReadText(gguf));
     }
     // Merges take it, too.
     const auto remerged = (dir / "remerged.gguf").string();
-    Done({"merge-lora", f32, gguf, remerged});
-    CHECK(Distance(Logits({"-m", remerged}), wanted) < 1e-3);
-  }
+    QuernDone({"merge-lora", f32, gguf, remerged});
+    CHECK(LargestDifference(Logits({"-m", remerged}), wanted) < 1e-3);
+  });
 }
 
 TEST_CASE("what an adapter's GGUF file cannot hold is refused by name") {
-  for (const Case& c : {Case{"dora", "families/qwen3"},
-                        {"lora-bias", "families/llama-linear-bias"},
-                        {"bias-all", "families/qwen2"},
-                        {"grown-vocab", "families/llama-yarn-sharded"},
-                        {"lm-head-tied", "families/llama3-scaled"},
-                        {"trainable-tokens", "families/mistral-window"}}) {
-    CAPTURE(c.adapter);
-    const auto adapter = testing::Shared(std::string("models/adapters/") + c.adapter);
-    const auto base = testing::Shared(std::string("models/") + c.base);
-    if (adapter.empty() || base.empty()) {
-      testing::SaySkipped(c.adapter);
-      continue;
-    }
-    testing::TempDir dir;
-    const auto out = dir / "lora.gguf";
-    const auto result = Quern(
-        {"convert-lora", adapter.string(), "--base", base.string(), "--outfile", out.string()});
-    CHECK(result.exit_code == 4);
-    CHECK(result.err.find("cannot") != std::string::npos);
-    CHECK_FALSE(fs::exists(out));
-  }
+  constexpr Case kCases[] = {{"dora", "families/qwen3"},
+                             {"lora-bias", "families/llama-linear-bias"},
+                             {"bias-all", "families/qwen2"},
+                             {"grown-vocab", "families/llama-yarn-sharded"},
+                             {"lm-head-tied", "families/llama3-scaled"},
+                             {"trainable-tokens", "families/mistral-window"}};
+  ForEachCase(
+      kCases, [](const fs::path& adapter, const fs::path& base, const testing::TempDir& dir) {
+        const auto out = dir / "lora.gguf";
+        const auto result = Quern(
+            {"convert-lora", adapter.string(), "--base", base.string(), "--outfile", out.string()});
+        CHECK(result.exit_code == 4);
+        CHECK(result.err.find("cannot") != std::string::npos);
+        CHECK_FALSE(fs::exists(out));
+      });
 }
 
 TEST_CASE("an adapter's GGUF file for another model is refused") {
@@ -124,8 +105,8 @@ TEST_CASE("an adapter's GGUF file for another model is refused") {
   QUERN_NEEDS_SHARED(modern, "models/adapters/modern");
   testing::TempDir dir;
   const auto gguf = (dir / "lora.gguf").string(), f32 = (dir / "other.gguf").string();
-  Done({"convert-lora", modern.string(), "--base", base.string(), "--outfile", gguf});
-  Done({"convert", other.string(), "--outtype", "f32", "--outfile", f32});
+  QuernDone({"convert-lora", modern.string(), "--base", base.string(), "--outfile", gguf});
+  QuernDone({"convert", other.string(), "--outtype", "f32", "--outfile", f32});
   const auto result = Quern({"logits", "-m", f32, "--lora", gguf, "--tokens", "1"});
   CHECK(result.exit_code == 3);
   CHECK(result.err.find("lora_") != std::string::npos);
@@ -138,7 +119,7 @@ TEST_CASE("the difference that a merge made is extracted again") {
   testing::TempDir dir;
   const auto merged = (dir / "merged").string(), out = (dir / "extracted").string();
   const auto f32 = (dir / "base.gguf").string(), f32_merged = (dir / "merged.gguf").string();
-  Done({"merge-lora", base.string(), modern.string(), merged});
+  QuernDone({"merge-lora", base.string(), modern.string(), merged});
   const auto result = Quern({"extract-lora", base.string(), merged, out, "--rank", "16", "--json"});
   CAPTURE(result.err);
   REQUIRE(result.exit_code == 0);
@@ -147,16 +128,17 @@ TEST_CASE("the difference that a merge made is extracted again") {
   CHECK(told["modules"].size() == 12);
   CHECK(told["kept"].get<double>() > 0.9);
   CHECK(told["kept"].get<double>() <= 1.0);
-  Done({"convert", base.string(), "--outtype", "f32", "--outfile", f32});
+  QuernDone({"convert", base.string(), "--outtype", "f32", "--outfile", f32});
   const auto wanted = Logits({"-m", f32, "--lora", modern.string()});
   const auto plain = Logits({"-m", f32});
   // What is left is the rounding of the merged weights to bf16.
-  CHECK(Distance(Logits({"-m", f32, "--lora", out}), wanted) < 0.05 * Distance(plain, wanted));
+  CHECK(LargestDifference(Logits({"-m", f32, "--lora", out}), wanted) <
+        0.05 * LargestDifference(plain, wanted));
   // GGUF models of other types and orders of rows give the same.
-  Done({"merge-lora", f32, modern.string(), f32_merged});
+  QuernDone({"merge-lora", f32, modern.string(), f32_merged});
   const auto exact = (dir / "exact").string();
-  Done({"extract-lora", base.string(), f32_merged, exact, "--rank", "16"});
-  CHECK(Distance(Logits({"-m", f32, "--lora", exact}), wanted) < 1e-3);
+  QuernDone({"extract-lora", base.string(), f32_merged, exact, "--rank", "16"});
+  CHECK(LargestDifference(Logits({"-m", f32, "--lora", exact}), wanted) < 1e-3);
   CHECK(Quern({"extract-lora", base.string(), base.string(), (dir / "no").string()}).exit_code ==
         3);
   CHECK_FALSE(fs::exists(dir / "no"));

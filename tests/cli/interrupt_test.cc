@@ -22,8 +22,11 @@ struct Command {
   bool record = false;  // the record of a merge lies beside the output
 };
 
-std::vector<Command> Commands(const fs::path& model, const fs::path& adapter,
-                              const fs::path& gguf) {
+// The commands that write, and in `dir` what quantize reads.
+std::vector<Command> CommandsIn(const testing::TempDir& dir, const fs::path& model,
+                                const fs::path& adapter) {
+  const fs::path gguf = dir / "base.gguf";
+  testing::QuernDone({"convert", model.string(), "--outtype", "bf16", "--outfile", gguf.string()});
   return {
       {"convert",
        {"convert", model, "--lora", adapter, "--outtype", "q4_k_m", "--outfile", "OUT", "--force"},
@@ -50,10 +53,7 @@ TEST_CASE("kill -9 at any moment leaves no output or a whole one, and the next r
   QUERN_NEEDS_SHARED(model, "models/tiny-llama");
   QUERN_NEEDS_SHARED(adapter, "models/adapters/shout");
   testing::TempDir dir;
-  const fs::path gguf = dir / "base.gguf";
-  REQUIRE(Quern({"convert", model.string(), "--outtype", "bf16", "--outfile", gguf.string()})
-              .exit_code == 0);
-  for (const Command& command : Commands(model, adapter, gguf)) {
+  for (const Command& command : CommandsIn(dir, model, adapter)) {
     INFO(command.name);
     const fs::path place = dir / command.name;
     fs::create_directories(place);
@@ -82,10 +82,7 @@ TEST_CASE("a full disk is exit code 5 and leaves nothing") {
   QUERN_NEEDS_SHARED(model, "models/tiny-llama");
   QUERN_NEEDS_SHARED(adapter, "models/adapters/shout");
   testing::TempDir dir;
-  const fs::path gguf = dir / "base.gguf";
-  REQUIRE(Quern({"convert", model.string(), "--outtype", "bf16", "--outfile", gguf.string()})
-              .exit_code == 0);
-  for (const Command& command : Commands(model, adapter, gguf)) {
+  for (const Command& command : CommandsIn(dir, model, adapter)) {
     INFO(command.name);
     const fs::path place = dir / command.name;
     fs::create_directories(place);
@@ -103,10 +100,7 @@ TEST_CASE("an existing output stays as it is without --force") {
   QUERN_NEEDS_SHARED(model, "models/tiny-llama");
   QUERN_NEEDS_SHARED(adapter, "models/adapters/shout");
   testing::TempDir dir;
-  const fs::path gguf = dir / "base.gguf";
-  REQUIRE(Quern({"convert", model.string(), "--outtype", "bf16", "--outfile", gguf.string()})
-              .exit_code == 0);
-  for (const Command& command : Commands(model, adapter, gguf)) {
+  for (const Command& command : CommandsIn(dir, model, adapter)) {
     INFO(command.name);
     const fs::path target = dir / (command.folder ? "merged" : "mine.gguf");
     if (command.folder) fs::create_directory(target);

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "convert/checkpoint.h"
 #include "gguf/gguf_reader.h"
+#include "tests/support/logits.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
 
@@ -16,12 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::Quern;
-
-void CheckDone(const std::vector<std::string>& words) {
-  const auto result = Quern(words);
-  CAPTURE(result.err);
-  REQUIRE(result.exit_code == 0);
-}
+using testing::QuernDone;
 
 void CheckSameTensors(const TensorSource& a, const TensorSource& b) {
   REQUIRE(a.tensors().size() == b.tensors().size());
@@ -57,18 +53,18 @@ TEST_CASE("a 4-bit checkpoint merges as the 16-bit one does with --base-mode deq
       return words;
     };
     const std::string a = adapter.string(), p = plain.string();
-    CheckDone({"merge-lora", base.string(), a, at("one"), "--verify"});
-    CheckDone(with_mode({"merge-lora", p, a, at("two"), "--verify"}));
+    QuernDone({"merge-lora", base.string(), a, at("one"), "--verify"});
+    QuernDone(with_mode({"merge-lora", p, a, at("two"), "--verify"}));
     CHECK(testing::ReadText(dir / "one/model.safetensors") ==
           testing::ReadText(dir / "two/model.safetensors"));
     // The result is no 4-bit model any more.
     CHECK_FALSE(
         json::parse(testing::ReadText(dir / "one/config.json")).contains("quantization_config"));
-    CheckDone({"convert", base.string(), "--lora", a, "--outfile", at("one.gguf")});
-    CheckDone(with_mode({"convert", p, "--lora", a, "--outfile", at("two.gguf")}));
-    CheckDone({"convert", p, "--outfile", at("plain.gguf")});
-    CheckDone(with_mode({"merge-lora", at("plain.gguf"), a, at("three.gguf"), "--verify"}));
-    CheckDone({"convert", at("one"), "--outfile", at("four.gguf")});
+    QuernDone({"convert", base.string(), "--lora", a, "--outfile", at("one.gguf")});
+    QuernDone(with_mode({"convert", p, "--lora", a, "--outfile", at("two.gguf")}));
+    QuernDone({"convert", p, "--outfile", at("plain.gguf")});
+    QuernDone(with_mode({"merge-lora", at("plain.gguf"), a, at("three.gguf"), "--verify"}));
+    QuernDone({"convert", at("one"), "--outfile", at("four.gguf")});
     const auto one = GgufModel::Open(dir / "one.gguf");
     for (const char* name : {"two.gguf", "three.gguf", "four.gguf"}) {
       CAPTURE(name);
@@ -85,26 +81,20 @@ TEST_CASE("checkpoints of bitsandbytes convert, and stay near the model they wer
   const auto logit = [](const fs::path& base) {
     testing::TempDir dir;
     const auto out = (dir / "model.gguf").string();
-    CheckDone({"convert", base.string(), "--outfile", out});
+    QuernDone({"convert", base.string(), "--outfile", out});
     CHECK(GgufModel::Open(out)->metadata().Int("general.file_type") == 32);  // bf16, as the rest is
-    const auto result =
-        Quern({"logits", "-m", out, "--tokens", "5,17,200,33,7", "--top", "512", "--json"});
-    REQUIRE(result.exit_code == 0);
-    std::vector<double> logits(512);
-    const auto printed = json::parse(result.out);
-    for (const auto& entry : printed["top"]) {
-      logits[entry["id"].get<size_t>()] = entry["logit"];
-    }
-    return logits;
+    return testing::LogitsOf({"-m", out, "--tokens", "5,17,200,33,7"}, 512);
   };
   const auto wanted = logit(plain);
   // The cosine of both rows of logits.
-  const auto likeness = [&](const std::vector<double>& got) {
+  const auto likeness = [&](const std::map<int, double>& got) {
     double ab = 0, aa = 0, bb = 0;
-    for (size_t i = 0; i < got.size(); ++i) {
-      ab += wanted[i] * got[i];
-      aa += wanted[i] * wanted[i];
-      bb += got[i] * got[i];
+    REQUIRE(got.size() == wanted.size());
+    for (const auto& [id, logit] : got) {
+      const double other = wanted.at(id);
+      ab += other * logit;
+      aa += other * other;
+      bb += logit * logit;
     }
     return ab / std::sqrt(aa * bb);
   };
@@ -124,7 +114,7 @@ TEST_CASE("an int8 base gives a folder in its config's type") {
   QUERN_NEEDS_SHARED(base, "models/bnb/int8");
   QUERN_NEEDS_SHARED(adapter, "models/adapters/layers-to-transform");
   testing::TempDir dir;
-  CheckDone({"merge-lora", base.string(), adapter.string(), (dir / "out").string(), "--verify"});
+  QuernDone({"merge-lora", base.string(), adapter.string(), (dir / "out").string(), "--verify"});
   for (const TensorInfo& tensor : Checkpoint::Open(dir / "out")->tensors()) {
     CHECK(tensor.type == Type::kBF16);
   }
@@ -158,7 +148,7 @@ TEST_CASE("a merge records what went into it") {
   QUERN_NEEDS_SHARED(adapter, "models/adapters/lm-head-tied");
   testing::TempDir dir;
   const std::string text = adapter.string() + ":0.5";
-  CheckDone({"merge-lora", base.string(), text, (dir / "out").string()});
+  QuernDone({"merge-lora", base.string(), text, (dir / "out").string()});
   const auto manifest = json::parse(testing::ReadText(dir / "out/quern-merge.json"));
   CHECK(manifest["base"]["mode"] == "original");
   CHECK(manifest["base"]["files"][0]["xxh64"] == HashOf(base / "model.safetensors"));
@@ -194,9 +184,9 @@ TEST_CASE("Llama's own checkpoint, and back") {
   QUERN_NEEDS_SHARED(adapter, "models/adapters/modern");
   testing::TempDir dir;
   const auto out = dir / "pth";
-  CheckDone(
+  QuernDone(
       {"merge-lora", base.string(), adapter.string(), out.string(), "--format", "pth", "--verify"});
-  CheckDone({"merge-lora", base.string(), adapter.string(), (dir / "m.gguf").string(), "--outtype",
+  QuernDone({"merge-lora", base.string(), adapter.string(), (dir / "m.gguf").string(), "--outtype",
              "bf16"});
   const auto pth = Checkpoint::Open(out / "consolidated.00.pth");
   const auto gguf = GgufModel::Open(dir / "m.gguf");

@@ -5,19 +5,16 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/logits.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
 
 namespace quern {
 namespace {
 
+using testing::JoinedIds;
 using testing::Quern;
-
-std::string Joined(const nlohmann::json& ids) {
-  std::string text;
-  for (const auto& id : ids) text += (text.empty() ? "" : ",") + std::to_string(id.get<int>());
-  return text;
-}
+using testing::QuernDone;
 
 TEST_CASE("merged models give the logits of their adapters") {
   QUERN_NEEDS_SHARED(index, "models/adapters/index.json");
@@ -36,10 +33,10 @@ TEST_CASE("merged models give the logits of their adapters") {
     }
     testing::TempDir dir;
     const auto f32 = (dir / "base.gguf").string(), out = (dir / "out.gguf").string();
-    REQUIRE(Quern({"convert", base.string(), "--outtype", "f32", "--outfile", f32}).exit_code == 0);
-    REQUIRE(Quern({"merge-lora", f32, adapter.string(), out}).exit_code == 0);
-    const auto result = Quern(
-        {"logits", "-m", out, "--tokens", Joined(entry["logits"]["ids"]), "--top", "8", "--json"});
+    QuernDone({"convert", base.string(), "--outtype", "f32", "--outfile", f32});
+    QuernDone({"merge-lora", f32, adapter.string(), out});
+    const auto result = Quern({"logits", "-m", out, "--tokens", JoinedIds(entry["logits"]["ids"]),
+                               "--top", "8", "--json"});
     REQUIRE(result.exit_code == 0);
     const auto top = nlohmann::json::parse(result.out)["top"];
     const auto& wanted = entry["logits"]["top"];

@@ -14,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::NamesIn;
 using testing::Quern;
+using testing::QuernDone;
 
 std::string Adapter(const std::string& name) {
   return testing::Shared("models/adapters/" + name).string();
@@ -89,9 +90,7 @@ TEST_CASE("several adapters, each with its weight") {
   testing::TempDir dir;
   const auto merge = [&](std::vector<std::string> words) {
     words.insert(words.begin(), "merge-lora");
-    const auto result = Quern(words);
-    CAPTURE(result.err);
-    CHECK(result.exit_code == 0);
+    QuernDone(words);
   };
   const auto one = (dir / "one").string(), two = (dir / "two").string();
   merge({base.string(), Adapter("modern") + ":0.5", shout.string(), one});
@@ -117,12 +116,6 @@ constexpr Kind kKinds[] = {
     {"grown-vocab", "families/llama-yarn-sharded"},
 };
 
-void CheckDone(const std::vector<std::string>& words) {
-  const auto result = Quern(words);
-  CAPTURE(result.err);
-  REQUIRE(result.exit_code == 0);
-}
-
 TEST_CASE("merging then converting equals converting then merging, and the merge in one pass") {
   for (const Kind& kind : kKinds) {
     INFO(kind.adapter);
@@ -134,12 +127,12 @@ TEST_CASE("merging then converting equals converting then merging, and the merge
     }
     testing::TempDir dir;
     const auto at = [&](const char* name) { return (dir / name).string(); };
-    CheckDone({"merge-lora", base, adapter, at("merged"), "--verify"});
-    CheckDone({"convert", at("merged"), "--outtype", "bf16", "--outfile", at("one.gguf")});
-    CheckDone({"convert", base, "--outtype", "bf16", "--outfile", at("base.gguf")});
-    CheckDone({"merge-lora", at("base.gguf"), adapter, at("two.gguf"), "--verify"});
-    CheckDone({"merge-lora", base, adapter, at("three.gguf"), "--outtype", "bf16"});
-    CheckDone(
+    QuernDone({"merge-lora", base, adapter, at("merged"), "--verify"});
+    QuernDone({"convert", at("merged"), "--outtype", "bf16", "--outfile", at("one.gguf")});
+    QuernDone({"convert", base, "--outtype", "bf16", "--outfile", at("base.gguf")});
+    QuernDone({"merge-lora", at("base.gguf"), adapter, at("two.gguf"), "--verify"});
+    QuernDone({"merge-lora", base, adapter, at("three.gguf"), "--outtype", "bf16"});
+    QuernDone(
         {"convert", base, "--lora", adapter, "--outtype", "bf16", "--outfile", at("four.gguf")});
     const auto one = GgufModel::Open(dir / "one.gguf");
     for (const char* name : {"two.gguf", "three.gguf", "four.gguf"}) {
@@ -171,13 +164,13 @@ TEST_CASE("an untied or grown model says so in its config, and has the adapter's
   QUERN_NEEDS_SHARED(yarn, "models/families/llama-yarn-sharded");
   QUERN_NEEDS_SHARED(tied, "models/families/llama3-scaled");
   testing::TempDir dir;
-  CheckDone({"merge-lora", yarn.string(), grown.string(), (dir / "grown").string()});
+  QuernDone({"merge-lora", yarn.string(), grown.string(), (dir / "grown").string()});
   const auto config = nlohmann::json::parse(testing::ReadText(dir / "grown/config.json"));
   CHECK(config["vocab_size"] == 4099);
   CHECK(testing::ReadText(dir / "grown/tokenizer.json") ==
         testing::ReadText(grown / "tokenizer.json"));
   CHECK_FALSE(fs::exists(dir / "grown/tokenizer.model"));
-  CheckDone({"merge-lora", tied.string(), Adapter("lm-head-tied"), (dir / "untied").string()});
+  QuernDone({"merge-lora", tied.string(), Adapter("lm-head-tied"), (dir / "untied").string()});
   const auto untied = nlohmann::json::parse(testing::ReadText(dir / "untied/config.json"));
   CHECK(untied["tie_word_embeddings"] == false);
 }
@@ -186,7 +179,7 @@ TEST_CASE("a quantized base needs --outtype, and keeps what the adapter does not
   QUERN_NEEDS_SHARED(base, "models/tiny-llama");
   testing::TempDir dir;
   const auto in = (dir / "q.gguf").string(), out = (dir / "out.gguf").string();
-  CheckDone({"convert", base.string(), "--outtype", "q8_0", "--outfile", in});
+  QuernDone({"convert", base.string(), "--outtype", "q8_0", "--outfile", in});
   CHECK(Quern({"merge-lora", in, Adapter("modern"), out}).exit_code == 2);
   const auto result = Quern({"merge-lora", in, Adapter("modern"), out, "--outtype", "q8_0"});
   REQUIRE(result.exit_code == 0);

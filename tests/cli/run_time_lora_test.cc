@@ -1,10 +1,10 @@
 // Adapters applied while a model runs: the logits that PEFT gives, without a file written.
 #include <doctest/doctest.h>
 
-#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/logits.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
 
@@ -12,41 +12,13 @@ namespace quern {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::JoinedIds;
+using testing::LargestDifference;
+using testing::LogitsOf;
 using testing::Quern;
 
-std::string Joined(const nlohmann::json& ids) {
-  std::string text;
-  for (const auto& id : ids) text += (text.empty() ? "" : ",") + std::to_string(id.get<int>());
-  return text;
-}
-
 void Convert(const fs::path& folder, const std::string& type, const std::string& out) {
-  REQUIRE(Quern({"convert", folder.string(), "--outtype", type, "--outfile", out}).exit_code == 0);
-}
-
-// The logits of all tokens that are among the best `count`, by token.
-std::map<int, double> Logits(std::vector<std::string> arguments, const std::string& count) {
-  arguments.insert(arguments.begin(), "logits");
-  for (const char* more : {"--top", count.c_str(), "--json"}) arguments.emplace_back(more);
-  const auto result = Quern(arguments);
-  CAPTURE(result.err);
-  REQUIRE(result.exit_code == 0);
-  std::map<int, double> logits;
-  const auto answer = nlohmann::json::parse(result.out);
-  for (const auto& entry : answer["top"]) {
-    logits[entry["id"].get<int>()] = entry["logit"].get<double>();
-  }
-  return logits;
-}
-
-double Distance(const std::map<int, double>& one, const std::map<int, double>& other) {
-  REQUIRE(one.size() == other.size());
-  double worst = 0;
-  for (const auto& [id, logit] : one) {
-    REQUIRE(other.contains(id));
-    worst = std::max(worst, std::fabs(logit - other.at(id)));
-  }
-  return worst;
+  testing::QuernDone({"convert", folder.string(), "--outtype", type, "--outfile", out});
 }
 
 TEST_CASE("adapters at run time give the logits of PEFT") {
@@ -71,9 +43,9 @@ TEST_CASE("adapters at run time give the logits of PEFT") {
     for (const auto& [id, logit] : golden["logits"]["top"].items()) {
       wanted[logit[0].get<int>()] = logit[1].get<double>();
     }
-    const auto logits = Logits(
-        {"-m", f32, "--lora", adapter.string(), "--tokens", Joined(golden["logits"]["ids"])}, "8");
-    CHECK(Distance(logits, wanted) < 2e-4);
+    const auto logits = LogitsOf(
+        {"-m", f32, "--lora", adapter.string(), "--tokens", JoinedIds(golden["logits"]["ids"])}, 8);
+    CHECK(LargestDifference(logits, wanted) < 2e-4);
     ++checked;
   }
   CHECK(checked > 0);
@@ -88,16 +60,15 @@ TEST_CASE("several adapters add up, each with its scale") {
   Convert(base, "f32", f32);
   const std::string half = shout.string() + ":-0.5";
   REQUIRE(Quern({"merge-lora", f32, modern.string(), half, merged}).exit_code == 0);
-  const auto wanted = Logits({"-m", merged, "--tokens", "1,681,262"}, "4096");
-  const auto plain = Logits({"-m", f32, "--tokens", "1,681,262"}, "4096");
-  const auto repeated = Logits(
-      {"-m", f32, "--lora", modern.string(), "--lora", half, "--tokens", "1,681,262"}, "4096");
-  const auto listed =
-      Logits({"-m", f32, "--lora-scaled", modern.string() + ":1," + half, "--tokens", "1,681,262"},
-             "4096");
-  CHECK(Distance(repeated, wanted) < 1e-4);
+  const auto wanted = LogitsOf({"-m", merged, "--tokens", "1,681,262"}, 4096);
+  const auto plain = LogitsOf({"-m", f32, "--tokens", "1,681,262"}, 4096);
+  const auto repeated = LogitsOf(
+      {"-m", f32, "--lora", modern.string(), "--lora", half, "--tokens", "1,681,262"}, 4096);
+  const auto listed = LogitsOf(
+      {"-m", f32, "--lora-scaled", modern.string() + ":1," + half, "--tokens", "1,681,262"}, 4096);
+  CHECK(LargestDifference(repeated, wanted) < 1e-4);
   CHECK(listed == repeated);
-  CHECK(Distance(plain, wanted) > 0.1);
+  CHECK(LargestDifference(plain, wanted) > 0.1);
 }
 
 TEST_CASE("a quantized base keeps its weights beside the adapter") {
@@ -108,13 +79,13 @@ TEST_CASE("a quantized base keeps its weights beside the adapter") {
   Convert(base, "q8_0", q8);
   // What the base's weights decode to, and the adapter, merged in float32.
   REQUIRE(Quern({"merge-lora", q8, modern.string(), merged, "--outtype", "f32"}).exit_code == 0);
-  const auto wanted = Logits({"-m", merged, "--tokens", "1,681,262"}, "4096");
+  const auto wanted = LogitsOf({"-m", merged, "--tokens", "1,681,262"}, 4096);
   const auto at_run_time =
-      Logits({"-m", q8, "--lora", modern.string(), "--tokens", "1,681,262"}, "4096");
-  const auto plain = Logits({"-m", q8, "--tokens", "1,681,262"}, "4096");
+      LogitsOf({"-m", q8, "--lora", modern.string(), "--tokens", "1,681,262"}, 4096);
+  const auto plain = LogitsOf({"-m", q8, "--tokens", "1,681,262"}, 4096);
   // The activations may be rounded to 8 bits where they meet the quantized weights.
-  CHECK(Distance(at_run_time, wanted) < 0.15);
-  CHECK(Distance(plain, wanted) > 1);
+  CHECK(LargestDifference(at_run_time, wanted) < 0.15);
+  CHECK(LargestDifference(plain, wanted) > 1);
 }
 
 TEST_CASE("an adapter that does not belong to the base is refused at run time") {

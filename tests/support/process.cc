@@ -1,5 +1,6 @@
 #include "tests/support/process.h"
 
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -71,6 +72,13 @@ ProcessResult Run(const std::string& program, const std::vector<std::string>& ar
 }
 
 ProcessResult Quern(const std::vector<std::string>& arguments) { return Run("quern", arguments); }
+
+void QuernDone(const std::vector<std::string>& arguments) {
+  const auto result = Quern(arguments);
+  CAPTURE(arguments);
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+}
 
 ProcessResult QuernKilledAfter(int64_t microseconds, const std::vector<std::string>& arguments) {
   Limits limits;
