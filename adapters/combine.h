@@ -11,18 +11,29 @@
 
 namespace quern {
 
-// The ways to make one adapter of several: X(name, PEFT's combination_type).
-#define QUERN_COMBINATIONS(X)  \
-  X(Cat, "cat")                \
-  X(Linear, "linear")          \
-  X(Svd, "svd")                \
-  X(Ties, "ties")              \
-  X(DareLinear, "dare_linear") \
-  X(DareTies, "dare_ties")     \
-  X(MagnitudePrune, "magnitude_prune")
+// What of each tensor is dropped before tensors are added up.
+enum class Dropped { kNothing, kSmall, kRandom };
+// What is added up: whole ranks side by side, A and B apart, or the products B A, of whose sum the
+// best A and B are taken.
+enum class Combined { kRanks, kFactors, kDeltas };
+
+// The ways to make one adapter of several: X(name, PEFT's combination_type, what is dropped,
+// whether signs are elected, what is added up).
+#define QUERN_COMBINATIONS(X)                                   \
+  X(Cat, "cat", kNothing, false, kRanks)                        \
+  X(Linear, "linear", kNothing, false, kFactors)                \
+  X(Ties, "ties", kSmall, true, kFactors)                       \
+  X(DareLinear, "dare_linear", kRandom, false, kFactors)        \
+  X(DareTies, "dare_ties", kRandom, true, kFactors)             \
+  X(MagnitudePrune, "magnitude_prune", kSmall, false, kFactors) \
+  X(Svd, "svd", kNothing, false, kDeltas)                       \
+  X(TiesSvd, "ties_svd", kSmall, true, kDeltas)                 \
+  X(DareLinearSvd, "dare_linear_svd", kRandom, false, kDeltas)  \
+  X(DareTiesSvd, "dare_ties_svd", kRandom, true, kDeltas)       \
+  X(MagnitudePruneSvd, "magnitude_prune_svd", kSmall, false, kDeltas)
 
 enum class Combination {
-#define QUERN_COMBINATION_ENUM(name, text) k##name,
+#define QUERN_COMBINATION_ENUM(name, text, dropped, elects, combined) k##name,
   QUERN_COMBINATIONS(QUERN_COMBINATION_ENUM)
 #undef QUERN_COMBINATION_ENUM
 };
@@ -38,10 +49,10 @@ struct CombineOptions {
 };
 
 // One adapter of several as PEFT's add_weighted_adapter makes it; its alpha is its rank, so that
-// its scale is 1. `cat` is the exact weighted sum, `svd` the best of its rank; the others combine A
-// and B apart. Modules that only some adapters have take part with those. Errors: kUnsupported for
-// adapters that are more than A and B of linear layers or embeddings, kBadInput for ranks or shapes
-// that differ where they must not, kUsage for a density that is none.
+// its scale is 1. `cat` is the exact weighted sum, `svd` the best of its rank. Modules that only
+// some adapters have take part with those. Errors: kUnsupported for adapters that are more than A
+// and B of linear layers or embeddings, kBadInput for ranks or shapes that differ where they must
+// not, kUsage for a density that is none.
 std::shared_ptr<const LoraAdapter> CombineAdapters(std::span<const WeightedAdapter> adapters,
                                                    const CombineOptions& options);
 

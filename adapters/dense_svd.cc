@@ -4,6 +4,7 @@
 #include <cmath>
 #include <random>
 
+#include "adapters/float_rows.h"
 #include "adapters/product_svd.h"
 #include "base/error.h"
 #include "base/parallel.h"
@@ -13,9 +14,13 @@
 namespace quern {
 namespace {
 
-constexpr int64_t kSpare = 10;     // columns beyond the rank
-constexpr int kIterations = 4;     // each squares the ratio of singular values within and beyond
-constexpr int64_t kRowBlock = 64;  // rows of the matrix that stay in the cache
+constexpr int64_t kLeastSpare = 10;  // columns beyond the rank
+constexpr int64_t kRowBlock = 64;    // rows of the matrix that stay in the cache
+// Each iteration lessens the error by the squared ratio of the first singular value beyond the
+// columns to the last within the rank. The result is looked at after some of them, and is good when
+// it has changed by no more than this part of its norm.
+constexpr int kIterations = 4, kMostIterations = 400;
+constexpr double kSettled = 1e-6;
 
 // out[count, cols] = x[count, rows] matrix[rows, cols].
 std::vector<float> TimesMatrix(const std::vector<float>& x, std::span<const float> matrix,
@@ -67,11 +72,34 @@ void Orthonormalize(std::vector<float>& x, int64_t count, int64_t n) {
   }
 }
 
+// The best product of `rank` whose columns `basis` spans: basis[count, rows] is orthonormal,
+// right[count, cols] = basis matrix.
+Factors BestWithin(const std::vector<float>& basis, const std::vector<float>& right, int64_t count,
+                   int64_t rank) {
+  const auto rows = static_cast<int64_t>(basis.size()) / count;
+  return TruncateProduct({.left = Transposed(basis, count, rows),
+                          .right = right,
+                          .rows = rows,
+                          .rank = count,
+                          .cols = static_cast<int64_t>(right.size()) / count},
+                         rank);
+}
+
+double Norm(const Factors& factors) {
+  return std::sqrt(std::max(InnerProduct(factors, factors), 0.0));
+}
+
+// ||p - q||, but for rounding of 1e-8 of their norms.
+double Distance(const Factors& p, const Factors& q) {
+  const double square = InnerProduct(p, p) - 2 * InnerProduct(p, q) + InnerProduct(q, q);
+  return std::sqrt(std::max(square, 0.0));
+}
+
 }  // namespace
 
 Factors TruncateMatrix(std::span<const float> matrix, int64_t rows, int64_t cols, int64_t rank) {
   QUERN_CHECK(matrix.size() == static_cast<size_t>(rows * cols) && rank > 0);
-  const int64_t count = std::min({rank + kSpare, rows, cols});
+  const int64_t count = std::min({rank + std::max(rank, kLeastSpare), rows, cols});
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
   std::vector<float> start(static_cast<size_t>(count * cols));
@@ -79,24 +107,20 @@ Factors TruncateMatrix(std::span<const float> matrix, int64_t rows, int64_t cols
   // The rows of `basis` come to span the matrix's leading columns.
   std::vector<float> basis = TimesTransposed(start, matrix, count, rows, cols);
   Orthonormalize(basis, count, rows);
-  for (int i = 0; i < kIterations; ++i) {
+  Factors best;
+  for (int i = 0; i < kMostIterations; ++i) {
     std::vector<float> inputs = TimesMatrix(basis, matrix, count, rows, cols);
+    if (i > 0 && i % kIterations == 0) {
+      Factors next = BestWithin(basis, inputs, count, rank);
+      const bool settled = best.rank > 0 && Distance(best, next) <= kSettled * Norm(next);
+      best = std::move(next);
+      if (settled) break;
+    }
     Orthonormalize(inputs, count, cols);
     basis = TimesTransposed(inputs, matrix, count, rows, cols);
     Orthonormalize(basis, count, rows);
   }
-  Factors product{.left = std::vector<float>(basis.size()),
-                  .right = TimesMatrix(basis, matrix, count, rows, cols),
-                  .rows = rows,
-                  .rank = count,
-                  .cols = cols};
-  for (int64_t row = 0; row < rows; ++row) {
-    for (int64_t k = 0; k < count; ++k) {
-      product.left[static_cast<size_t>(row * count + k)] =
-          basis[static_cast<size_t>(k * rows + row)];
-    }
-  }
-  return TruncateProduct(product, rank);
+  return best;
 }
 
 }  // namespace quern

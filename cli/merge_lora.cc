@@ -204,8 +204,8 @@ std::function<int()> DefineMergeLora(const Arguments& arguments) {
       .ShowDefault();
   arguments.Option("--combine", options->combination,
                    "Make one adapter of several first, as PEFT's add_weighted_adapter does: cat, "
-                   "linear, svd, ties, dare_linear, dare_ties, magnitude_prune; otherwise they are "
-                   "summed exactly");
+                   "linear, svd, ties, dare_linear, dare_ties, magnitude_prune, and with _svd "
+                   "behind it each of the last four; otherwise they are summed exactly");
   arguments
       .Option("--density", options->combine.density,
               "The share of weights that ties, dare and magnitude_prune keep")
@@ -213,7 +213,8 @@ std::function<int()> DefineMergeLora(const Arguments& arguments) {
   arguments.Flag("--elect-by-count", options->combine.by_frequency,
                  "ties: a sign is elected by how many have it, not by the sum");
   arguments
-      .Option("--svd-rank", options->combine.svd_rank, "svd: the rank, 0: the largest there is")
+      .Option("--svd-rank", options->combine.svd_rank,
+              "svd and ..._svd: the rank, 0: the largest there is")
       .NonNegative();
   arguments.Option("--seed", options->combine.seed, "dare: which weights are dropped");
   AddBaseMode(arguments, options->base_mode);
