@@ -107,7 +107,7 @@ void GgufAdapterSource::ReadRows(size_t index, int64_t first, int64_t count,
   const TensorInfo& info = tensors()[index];
   const Module& module = modules_[index / 2];
   const bool is_b = index % 2 == 1;
-  const std::shared_ptr<const Factors> factors = cache_.Get(*module.delta);
+  const std::shared_ptr<const Factors> factors = module.delta->LoadOnce(cache_);
   const int64_t rank = factors->rank, cols = factors->cols;
   std::vector<float> rows;
   for (int64_t row = first; row < first + count; ++row) {

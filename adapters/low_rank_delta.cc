@@ -48,27 +48,6 @@ double InnerProduct(const Factors& p, const Factors& q) {
   return sum;
 }
 
-std::shared_ptr<const Factors> FactorCache::Get(const LowRankDelta& delta) {
-  std::shared_ptr<Entry> entry;
-  {
-    std::lock_guard lock(mutex_);
-    auto found = std::find_if(entries_.begin(), entries_.end(),
-                              [&](const auto& e) { return e->delta == &delta; });
-    if (found == entries_.end()) {
-      entries_.push_front(std::make_shared<Entry>());
-      entries_.front()->delta = &delta;
-      if (entries_.size() > capacity_) entries_.pop_back();
-    } else {
-      entries_.splice(entries_.begin(), entries_, found);
-    }
-    entry = entries_.front();
-  }
-  // Threads that want the same factors wait for the first of them to read.
-  std::lock_guard lock(entry->loading);
-  if (!entry->factors) entry->factors = std::make_shared<const Factors>(delta.Load());
-  return entry->factors;
-}
-
 LowRankDelta::LowRankDelta(Source source, BaseTensor place, double scale,
                            std::shared_ptr<FactorCache> cache, std::optional<Type> round_to)
     : source_(std::move(source)),
@@ -99,7 +78,7 @@ Factors LowRankDelta::Load() const {
 }
 
 void LowRankDelta::Apply(int64_t first, int64_t count, std::span<float> rows) const {
-  const std::shared_ptr<const Factors> factors = cache_->Get(*this);
+  const std::shared_ptr<const Factors> factors = LoadOnce(*cache_);
   const float* left = factors->left.data() + first * factors->rank;
   const auto scale = static_cast<float>(scale_);
   if (!round_to_) {

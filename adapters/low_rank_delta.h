@@ -1,15 +1,14 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <vector>
 
 #include "adapters/base_names.h"
 #include "adapters/edit.h"
 #include "adapters/lora_adapter.h"
+#include "base/recent.h"
 
 namespace quern {
 
@@ -25,22 +24,7 @@ double InnerProduct(const Factors& p, const Factors& q);
 
 class LowRankDelta;
 
-// Keeps the factors that were used last, so that an adapter needs not be in memory as a whole.
-class FactorCache {
- public:
-  explicit FactorCache(size_t capacity) : capacity_(capacity) {}
-  std::shared_ptr<const Factors> Get(const LowRankDelta& delta);
-
- private:
-  struct Entry {
-    const LowRankDelta* delta;
-    std::mutex loading;
-    std::shared_ptr<const Factors> factors;
-  };
-  std::mutex mutex_;
-  size_t capacity_;
-  std::list<std::shared_ptr<Entry>> entries_;  // the last used first
-};
+using FactorCache = Recent<const LowRankDelta*, Factors>;
 
 // scale * B A of one module: A [rank, in], B [out, rank]; transposed for weights that stand
 // [in, out]. The product is computed row by row as it is asked for.
@@ -58,6 +42,10 @@ class LowRankDelta : public Edit {
   void Apply(int64_t first, int64_t count, std::span<float> rows) const override;
   // Reads the factors. Error kNonFinite for NaN and Inf.
   Factors Load() const;
+  // The same, kept by `cache` for the next one who asks.
+  std::shared_ptr<const Factors> LoadOnce(FactorCache& cache) const {
+    return cache.Get(this, [this] { return Load(); });
+  }
   double scale() const { return scale_; }
 
  private:

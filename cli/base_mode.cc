@@ -40,26 +40,40 @@ void SetQuantized(MergeBase& base, const BaseModeOptions& options, std::string m
   base.method = std::move(method);
 }
 
+// "nf4", "fp4-nested".
+BnbForm FormOf(const BaseModeOptions& options) {
+  constexpr std::string_view kNested = "-nested";
+  std::string_view name = options.bnb_type.empty() ? NameOf(BnbType::kNf4) : options.bnb_type;
+  const bool nested = name.ends_with(kNested);
+  if (nested) name.remove_suffix(kNested.size());
+  const auto type = BnbTypeFromName(name);
+  if (!type) {
+    Fail(ErrorKind::kUsage, "--bnb-type {}: should be nf4, fp4, nf4-nested or fp4-nested",
+         options.bnb_type);
+  }
+  return {.type = *type, .nested = nested};
+}
+
 void SendThroughBnb(MergeBase& base, const BaseModeOptions& options) {
-  const auto type = options.bnb_type.empty() ? BnbType::kNf4 : BnbTypeFromName(options.bnb_type);
-  if (!type) Fail(ErrorKind::kUsage, "--bnb-type {}: should be nf4 or fp4", options.bnb_type);
+  const BnbForm form = FormOf(options);
   std::vector<bool> chosen;
   for (size_t t = 0; t < base.names.size(); ++t) {
     const TensorInfo& tensor = base.tensors->tensors()[t];
     chosen.push_back(IsBnbTarget(base.names[t].hf_name, tensor));
-    if (chosen[t] && base.names[t].head_rows != 0 && tensor.cols() % kBnbBlock != 0) {
+    const bool whole_rows = !form.nested && tensor.cols() % kBnbBlock == 0;
+    if (chosen[t] && base.names[t].head_rows != 0 && !whole_rows) {
       Fail(ErrorKind::kUnsupported,
-           "{}: tensor '{}' has rows of {} weights in another order than the checkpoint's, blocks "
-           "of {} run through them: merge into the HF folder instead",
-           base.path, tensor.name, tensor.cols(), kBnbBlock);
+           "{}: tensor '{}' has rows of {} weights in another order than the checkpoint's, and {} "
+           "quantizes through their ends: merge into the HF folder instead",
+           base.path, tensor.name, tensor.cols(), NameOf(form));
     }
   }
   if (std::find(chosen.begin(), chosen.end(), true) == chosen.end()) {
     Fail(ErrorKind::kBadInput, "{}: has no tensor that bitsandbytes would quantize", base.path);
   }
-  base.tensors = std::make_shared<BnbRoundTripSource>(base.tensors, std::move(chosen), *type);
+  base.tensors = std::make_shared<BnbRoundTripSource>(base.tensors, std::move(chosen), form);
   base.dequantized = true;
-  base.method = NameOf(*type);
+  base.method = NameOf(form);
 }
 
 }  // namespace
@@ -70,8 +84,8 @@ void AddBaseMode(const Arguments& arguments, BaseModeOptions& options) {
       "The weights that adapters are merged into: original (the default of a base of 16 "
       "bits), or dequantized, those that training on its 4-bit form (QLoRA) saw");
   arguments.Option("--bnb-type", options.bnb_type,
-                   "dequantized, of a base of 16 bits: bitsandbytes' nf4 (default) or fp4, not "
-                   "nested; give a nested base as the checkpoint that bitsandbytes wrote");
+                   "dequantized, of a base of 16 bits: bitsandbytes' nf4 (default) or fp4; "
+                   "nf4-nested or fp4-nested where it was trained with bnb_4bit_use_double_quant");
 }
 
 MergeBase OpenHfBase(const std::filesystem::path& folder, const BaseModeOptions& options) {

@@ -54,11 +54,12 @@ constexpr BnbCodebook kFp4 = {
 };
 
 // A codebook in ascending order, and the points half way between neighbours.
+template <size_t kCount>
 struct Ladder {
-  std::array<float, 16> values;
-  std::array<float, 15> midpoints;
+  std::array<float, kCount> values;
+  std::array<float, kCount - 1> midpoints;
 
-  explicit Ladder(BnbCodebook codebook) : values(codebook) {
+  explicit Ladder(const std::array<float, kCount>& codebook) : values(codebook) {
     std::stable_sort(values.begin(), values.end());
     for (size_t i = 0; i < midpoints.size(); ++i) {
       midpoints[i] = static_cast<float>((static_cast<double>(values[i]) + values[i + 1]) / 2);
@@ -67,15 +68,39 @@ struct Ladder {
 
   // NaN, which a block of zeros gives, lies above no midpoint.
   float Nearest(float x) const {
-    const auto below =
-        std::count_if(midpoints.begin(), midpoints.end(), [x](float m) { return m < x; });
-    return values[static_cast<size_t>(below)];
+    const auto* const below =
+        std::partition_point(midpoints.begin(), midpoints.end(), [x](float m) { return m < x; });
+    return values[static_cast<size_t>(below - midpoints.begin())];
   }
 };
 
-const Ladder& LadderOf(BnbType type) {
-  static const Ladder nf4(kNf4), fp4(kFp4);
+const Ladder<16>& LadderOf(BnbType type) {
+  static const Ladder<16> nf4(kNf4), fp4(kFp4);
   return type == BnbType::kNf4 ? nf4 : fp4;
+}
+
+std::array<float, 256> MakeScaleMap() {
+  constexpr int kExponents = 7;
+  std::array<float, 256> map{};  // one of them stays 0
+  size_t at = 0;
+  for (int exponent = 0; exponent < kExponents; ++exponent) {
+    const int parts = 1 << exponent;
+    const float step = (1.0f - 0.1f) / static_cast<float>(parts);
+    // From the nearer end and rounded once, as torch.linspace does.
+    const auto bound = [&](int i) {
+      return i < (parts + 1) / 2 ? std::fma(step, static_cast<float>(i), 0.1f)
+                                 : std::fma(-step, static_cast<float>(parts - i), 1.0f);
+    };
+    const auto unit = static_cast<float>(std::pow(10.0, exponent - (kExponents - 1)));
+    for (int i = 0; i < parts; ++i) {
+      const float middle = unit * ((bound(i) + bound(i + 1)) / 2);
+      map[at++] = middle;
+      map[at++] = -middle;
+    }
+  }
+  map[at] = 1;
+  std::sort(map.begin(), map.end());
+  return map;
 }
 
 }  // namespace
@@ -88,12 +113,34 @@ std::optional<BnbType> BnbTypeFromName(std::string_view name) {
 
 const BnbCodebook& CodebookOf(BnbType type) { return type == BnbType::kNf4 ? kNf4 : kFp4; }
 
-void BnbRoundTrip(BnbType type, std::span<float> block) {
-  const Ladder& ladder = LadderOf(type);
+const std::array<float, 256>& BnbScaleMap() {
+  static const std::array<float, 256> map = MakeScaleMap();
+  return map;
+}
+
+float BnbScale(std::span<const float> block) {
   float largest = 0;
   for (const float weight : block) largest = std::max(largest, std::fabs(weight));
-  const float inverse = 1.0f / largest;
-  for (float& weight : block) weight = ladder.Nearest(weight * inverse) * largest;
+  return largest;
+}
+
+void BnbRoundTrip(BnbType type, float scale, std::span<float> block) {
+  const Ladder<16>& ladder = LadderOf(type);
+  const float inverse = 1.0f / BnbScale(block);
+  for (float& weight : block) weight = ladder.Nearest(weight * inverse) * scale;
+}
+
+void BnbRoundTripScales(std::span<float> scales) {
+  static const Ladder<256> ladder(BnbScaleMap());
+  double sum = 0;
+  for (const float scale : scales) sum += scale;
+  const auto mean = static_cast<float>(sum / static_cast<double>(scales.size()));
+  for (float& scale : scales) scale -= mean;
+  for (size_t first = 0; first < scales.size(); first += kBnbNestedBlock) {
+    const auto block = scales.subspan(first, std::min(kBnbNestedBlock, scales.size() - first));
+    const float largest = BnbScale(block), inverse = 1.0f / largest;
+    for (float& scale : block) scale = ladder.Nearest(scale * inverse) * largest + mean;
+  }
 }
 
 void BnbDecode(const BnbCodebook& codebook, std::span<const std::byte> codes,

@@ -137,6 +137,7 @@ TEST_CASE("a mode that the base does not have is an error of the command line") 
   CHECK(run(plain, {"--base-mode", "both"}).exit_code == 2);
   CHECK(run(plain, {"--bnb-type", "nf4"}).exit_code == 2);
   CHECK(run(plain, {"--base-mode", "dequantized", "--bnb-type", "nf3"}).exit_code == 2);
+  CHECK(run(plain, {"--base-mode", "dequantized", "--bnb-type", "int8-nested"}).exit_code == 2);
   CHECK(Quern({"convert", plain.string(), "--base-mode", "dequantized", "--outfile",
                (dir / "x.gguf").string()})
             .exit_code == 2);
