@@ -14,7 +14,7 @@ bool IsForGguf(const std::filesystem::path& path) {
 }  // namespace
 
 AnySource OpenAny(const std::filesystem::path& path) {
-  if (!IsForGguf(path)) return {DecodeWeights(Checkpoint::Open(path)).tensors, nullptr};
+  if (!IsForGguf(path)) return {OpenWeights(path).tensors, nullptr};
   auto model = GgufModel::Open(path);
   return {model, model};
 }

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/file_template.h"
 #include "cli/json_output.h"
+#include "convert/special_tokens.h"
 #include "exports/modelfile.h"
 #include "exports/ollama_store.h"
 #include "exports/ollama_template.h"
@@ -50,11 +51,13 @@ bool AddsBos(const GgufModel& model) {
 }
 
 // The Jinja template of the model, or of the HF folder where the model has none.
-std::optional<std::string> JinjaOf(const GgufModel& model, const Options& options) {
+std::optional<std::string> JinjaOf(const GgufModel& model, const Options& options,
+                                   Progress& progress) {
   if (const auto text = model.metadata().Text(keys::kChatTemplate)) return text;
-  const fs::path file = fs::path(options.hf) / "chat_template.jinja";
-  if (options.hf.empty() || !fs::is_regular_file(file)) return std::nullopt;
-  return ReadFile(file, uint64_t{1} << 24);
+  if (options.hf.empty()) return std::nullopt;
+  Metadata found(options.hf);
+  SetChatTemplateKeys(TokenizerFiles(options.hf), progress, found);
+  return found.Text(keys::kChatTemplate);
 }
 
 // Says what a given template is, compared with the model's own: the choice stays the user's.
@@ -68,14 +71,15 @@ void CompareGiven(const std::string& text, const ChatTemplate& chat, const Json&
   }
 }
 
-TemplateNews SetTemplate(const GgufModel& model, const Options& options, OllamaModel& out) {
+TemplateNews SetTemplate(const GgufModel& model, const Options& options, OllamaModel& out,
+                         Progress& progress) {
   TemplateNews news;
   std::string answer_end;
   if (!options.template_file.empty()) {
     news.state = "given";
     out.chat_template = ReadFile(options.template_file, uint64_t{1} << 22);
   }
-  const auto jinja = options.without_template ? std::nullopt : JinjaOf(model, options);
+  const auto jinja = options.without_template ? std::nullopt : JinjaOf(model, options, progress);
   if (jinja) {
     Json variables = Json::object();
     SetTemplateTokens(model.metadata(), variables);
@@ -102,13 +106,14 @@ TemplateNews SetTemplate(const GgufModel& model, const Options& options, OllamaM
   return news;
 }
 
-OllamaModel Describe(const GgufModel& model, const Options& options, TemplateNews& news) {
+OllamaModel Describe(const GgufModel& model, const Options& options, TemplateNews& news,
+                     Progress& progress) {
   OllamaModel out = DescribeForOllama(model);
   if (!options.hf.empty()) {
     const fs::path config = fs::path(options.hf) / "generation_config.json";
     if (fs::is_regular_file(config)) ReadGenerationConfig(ReadFile(config), config.string(), out);
   }
-  news = SetTemplate(model, options, out);
+  news = SetTemplate(model, options, out, progress);
   out.system = options.system;
   for (const std::string& license : options.licenses) {
     out.licenses.push_back(ReadFile(license, uint64_t{1} << 24));
@@ -185,7 +190,7 @@ int Run(const Options& options) {
     Fail(ErrorKind::kUnsupported, "{}: is no model (general.type)", options.model);
   }
   TemplateNews news;
-  const OllamaModel described = Describe(*model, options, news);
+  const OllamaModel described = Describe(*model, options, news, *progress);
   const Overwrite overwrite = options.force ? Overwrite::kReplace : Overwrite::kRefuse;
   std::vector<std::string> outputs;
   std::optional<OutputFolder> folder;
@@ -227,7 +232,8 @@ std::function<int()> DefineExportOllama(const Arguments& arguments) {
   arguments.Option("--license", options->licenses, "A licence's file").Repeated();
   arguments
       .Option("--hf", options->hf,
-              "The model's HF folder: parameters of its generation_config.json")
+              "The model's HF folder: parameters of its generation_config.json, and the chat "
+              "template where the GGUF file has none")
       .Folder();
   arguments
       .Option("--parameter", options->parameters,

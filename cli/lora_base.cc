@@ -2,7 +2,7 @@
 
 #include "base/error.h"
 #include "cli/base_keys.h"
-#include "convert/checkpoint.h"
+#include "convert/bnb_source.h"
 #include "convert/model_config.h"
 #include "gguf/gguf_reader.h"
 #include "gguf/keys.h"
@@ -49,14 +49,6 @@ class ConfigTensors : public TensorSource {
   }
 };
 
-bool HasWeights(const fs::path& folder) {
-  for (const char* name : {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-                           "pytorch_model.bin.index.json"}) {
-    if (fs::exists(folder / name)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 LoraBase OpenLoraBase(const fs::path& path, Progress& progress) {
@@ -67,8 +59,8 @@ LoraBase OpenLoraBase(const fs::path& path, Progress& progress) {
             .keys = model->metadata()};
   }
   LoraBase base{.tensors = nullptr, .names = {}, .keys = BaseKeys(path, progress)};
-  if (HasWeights(path)) {
-    base.tensors = Checkpoint::Open(path);
+  if (Checkpoint::IsIn(path)) {
+    base.tensors = OpenWeights(path).tensors;
   } else {
     base.tensors = std::make_shared<ConfigTensors>(path.string(), ReadModelConfig(path, progress));
   }

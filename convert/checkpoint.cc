@@ -127,21 +127,21 @@ Checkpoint::Parts Checkpoint::OpenIndex(const fs::path& path) {
   return parts;
 }
 
+fs::path Checkpoint::MainFile(const fs::path& folder) {
+  // In the order in which transformers looks for them.
+  for (const char* name : {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
+                           "pytorch_model.bin.index.json"}) {
+    if (fs::exists(folder / name)) return folder / name;
+  }
+  return {};
+}
+
 std::shared_ptr<Checkpoint> Checkpoint::Open(const fs::path& path) {
-  fs::path file = path;
-  if (fs::is_directory(path)) {
-    // In the order in which transformers looks for them.
-    for (const char* name : {"model.safetensors", "model.safetensors.index.json",
-                             "pytorch_model.bin", "pytorch_model.bin.index.json"}) {
-      file = path / name;
-      if (fs::exists(file)) break;
-      file.clear();
-    }
-    if (file.empty()) {
-      Fail(ErrorKind::kBadInput,
-           "{}: has no model.safetensors, no pytorch_model.bin and no index of either",
-           path.string());
-    }
+  const fs::path file = fs::is_directory(path) ? MainFile(path) : path;
+  if (file.empty()) {
+    Fail(ErrorKind::kBadInput,
+         "{}: has no model.safetensors, no pytorch_model.bin and no index of either",
+         path.string());
   }
   Parts parts = file.extension() == ".json" ? OpenIndex(file) : OpenFile(file);
   parts.name = path.string();

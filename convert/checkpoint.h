@@ -22,6 +22,8 @@ class Checkpoint : public TensorSource {
   // and no value is read before ReadRows. Errors: kBadInput (a shard that is missing, truncated or
   // contradicts the index is named), kUnsupported (dtypes, old torch files).
   static std::shared_ptr<Checkpoint> Open(const std::filesystem::path& folder_or_file);
+  // Whether Open finds weights in the folder.
+  static bool IsIn(const std::filesystem::path& folder) { return !MainFile(folder).empty(); }
 
   // The dtype as safetensors names it; of type i8 are "I8", "U8" and "BOOL".
   std::string_view DtypeOf(size_t index) const { return places_[index].dtype; }
@@ -43,6 +45,8 @@ class Checkpoint : public TensorSource {
   };
   struct Parts;
   explicit Checkpoint(Parts parts);
+  // The file that Open begins with; empty where there is none.
+  static std::filesystem::path MainFile(const std::filesystem::path& folder);
   static Parts OpenFile(const std::filesystem::path& path);
   static Parts OpenIndex(const std::filesystem::path& path);
 

@@ -144,5 +144,23 @@ TEST_CASE("the difference that a merge made is extracted again") {
   CHECK_FALSE(fs::exists(dir / "no"));
 }
 
+TEST_CASE("bases in 4 bits serve as the checkpoint that they were made from") {
+  QUERN_NEEDS_SHARED(plain, "models/families/qwen3");
+  QUERN_NEEDS_SHARED(nf4, "models/bnb/nf4");
+  QUERN_NEEDS_SHARED(adapter, "models/adapters/layers-to-transform");
+  testing::TempDir dir;
+  const auto one = dir / "one.gguf", two = dir / "two.gguf";
+  QuernDone({"convert-lora", adapter, "--base", plain, "--outfile", one});
+  QuernDone({"convert-lora", adapter, "--base", nf4, "--outfile", two});
+  CHECK(testing::ReadText(one) == testing::ReadText(two));
+  QuernDone({"merge-lora", nf4, adapter, dir / "merged"});
+  const auto result = Quern({"extract-lora", nf4, dir / "merged", dir / "extracted", "--json"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  const auto manifest =
+      nlohmann::json::parse(testing::ReadText(dir / "merged" / "quern-merge.json"));
+  CHECK(nlohmann::json::parse(result.out)["modules"].size() == manifest["deltas"].size());
+}
+
 }  // namespace
 }  // namespace quern

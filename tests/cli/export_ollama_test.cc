@@ -245,5 +245,38 @@ TEST_CASE("generation_config.json goes before the keys, options before both") {
   CHECK_FALSE(fs::exists(dir / "o"));
 }
 
+TEST_CASE("a file without a template takes that of the folder, wherever it stands there") {
+  const testing::TempDir dir;
+  WriteModel(dir / "with.gguf", ChatText("turns.jinja"));
+  WriteModel(dir / "without.gguf", "");
+  const auto modelfile = [&](const std::string& model, const fs::path& folder) {
+    const auto out = dir / (folder.filename().string() + "-out");
+    testing::QuernDone({"export-ollama", dir / model, out, "--hf", folder});
+    const std::string text = testing::ReadText(out / "Modelfile");
+    return text.substr(text.find('\n'));  // without FROM
+  };
+  const auto folder = [&](const char* name) {
+    fs::create_directory(dir / name);
+    return dir / name;
+  };
+  const std::string wanted = modelfile("with.gguf", folder("empty"));
+  CHECK(wanted.find("TEMPLATE") != std::string::npos);
+  const std::string jinja = ChatText("turns.jinja");
+  testing::WriteText(folder("file") / "chat_template.jinja", jinja);
+  CHECK(modelfile("without.gguf", dir / "file") == wanted);
+  testing::WriteText(folder("config") / "tokenizer_config.json",
+                     json{{"chat_template", jinja}}.dump());
+  CHECK(modelfile("without.gguf", dir / "config") == wanted);
+  const json named = {{{"name", "tool_use"}, {"template", "no"}},
+                      {{"name", "default"}, {"template", jinja}}};
+  testing::WriteText(folder("named") / "tokenizer_config.json",
+                     json{{"chat_template", named}}.dump());
+  CHECK(modelfile("without.gguf", dir / "named") == wanted);
+  CHECK(
+      Quern({"export-ollama", dir / "without.gguf", dir / "no", "--hf", dir / "empty"}).exit_code ==
+      4);
+  CHECK_FALSE(fs::exists(dir / "no"));
+}
+
 }  // namespace
 }  // namespace quern
