@@ -73,6 +73,8 @@ void Contribution::LoadPair() {
   if (!a || !b) return;
   rank_ = adapter_.tensor(*a).rows();
   scale_ = ScaleOf(rank_);
+  rounds_ = (of_embedding_ && !module_[AdapterPart::kMagnitude]) ||
+            adapter_.rules().TargetsWeight(module_.name);
   transposed_ = of_embedding_ || adapter_.config().fan_in_fan_out;
   left_ = adapter_.Read(transposed_ ? *a : *b);
   right_ = adapter_.Read(transposed_ ? *b : *a);
@@ -138,10 +140,7 @@ void Contribution::AddProduct(int64_t row, int64_t cols, size_t at, Type precisi
   for (size_t j = 0; j < delta.size(); ++j) {
     rows.values[at + j] += delta[j];
     rows.magnitudes[at + j] += sum[j];
-    // PEFT rounds an embedding's delta before it adds it.
-    if (of_embedding_ && magnitude_.empty()) {
-      rows.slack[at + j] += StepOf(precision, delta[j]) / 2;
-    }
+    if (rounds_) rows.slack[at + j] += StepOf(precision, delta[j]) / 2;
   }
 }
 

@@ -47,6 +47,7 @@ class Contribution {
   const LoraAdapter& adapter_;
   const AdapterModule& module_;
   bool of_bias_, of_embedding_ = false, transposed_ = false;
+  bool rounds_ = false;  // PEFT rounds the delta before it adds it
   double weight_, scale_ = 0;
   int64_t rank_ = 0;
   std::optional<size_t> whole_;  // the adapter's tensor that replaces the base's

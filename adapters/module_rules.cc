@@ -20,6 +20,8 @@ bool EndsInParts(std::string_view module, std::string_view name) {
 ModuleRules::ModuleRules(const LoraConfig& config)
     : target_(MakeChoice(config.target_modules, config.name + ": target_modules")),
       exclude_(MakeChoice(config.exclude_modules, config.name + ": exclude_modules")),
+      saved_(config.modules_to_save),
+      parameters_(config.target_parameters),
       layers_(config.layers_to_transform),
       tokens_(config.trainable_tokens),
       ranks_(MakePatterns(config.rank_pattern, config.name + ": rank_pattern")),
@@ -27,12 +29,16 @@ ModuleRules::ModuleRules(const LoraConfig& config)
       rank_(config.rank),
       alpha_(config.alpha),
       rank_stabilised_(config.rank_stabilised) {
-  saved_.names = config.modules_to_save;
+  for (const std::string& name : saved_) {
+    saved_parts_.emplace_back("(?:.*\\.)?(?:" + name + ")(?:\\..*)?",
+                              config.name + ": modules_to_save");
+  }
   // An empty list counts as none.
   if (layers_ && layers_->empty()) layers_.reset();
   const std::string where = config.name + ": layers_pattern";
   for (const std::string& pattern : config.layers_pattern) {
-    layer_patterns_.emplace_back(R"(.*\.)" + pattern + R"(\.(\d+)\.)", where);
+    if (pattern.empty()) continue;
+    layer_patterns_.emplace_back(R"((?:.*?\.)?)" + pattern + R"(\.(\d+)\.)", where);
   }
   if (layer_patterns_.empty()) layer_patterns_.emplace_back(R"(.*?\.[^.]*\.(\d+)\.)", where);
 }
@@ -72,11 +78,24 @@ bool ModuleRules::Choice::Has(std::string_view module, bool& by_whole_name) cons
 
 bool ModuleRules::Targets(std::string_view module) const {
   bool whole = false;
-  if (exclude_.Has(module, whole) || saved_.Has(module, whole)) return false;
-  if (!target_.said) return true;
+  if (TargetsWeight(module)) return true;
+  const bool is_saved = std::any_of(saved_parts_.begin(), saved_parts_.end(),
+                                    [&](const Regex& part) { return part.FullMatch(module); });
+  if (is_saved || exclude_.Has(module, whole)) return false;
+  if (!target_.said) return parameters_.empty();
   if (!target_.Has(module, whole)) return false;
   // Layers are chosen only among modules that a list names by their last parts.
   return whole || !layers_ || InLayers(module);
+}
+
+bool ModuleRules::TargetsWeight(std::string_view module) const {
+  const std::string weight = std::string(module) + ".weight";
+  return std::any_of(parameters_.begin(), parameters_.end(),
+                     [&](const std::string& name) { return EndsInParts(weight, name); });
+}
+
+std::string ModuleRules::PatternName(std::string_view module) const {
+  return std::string(module) + (TargetsWeight(module) ? ".weight" : "");
 }
 
 bool ModuleRules::InLayers(std::string_view module) const {
@@ -91,16 +110,18 @@ bool ModuleRules::InLayers(std::string_view module) const {
 }
 
 double ModuleRules::Rank(std::string_view module) const {
+  const std::string name = PatternName(module);
   for (const Pattern& pattern : ranks_) {
-    if (pattern.key.FullMatch(module)) return pattern.value;
+    if (pattern.key.FullMatch(name)) return pattern.value;
   }
   return rank_;
 }
 
 double ModuleRules::Scale(std::string_view module, int64_t rank) const {
   double alpha = alpha_;
+  const std::string name = PatternName(module);
   for (const Pattern& pattern : alphas_) {
-    if (pattern.key.FullMatch(module)) {
+    if (pattern.key.FullMatch(name)) {
       alpha = pattern.value;
       break;
     }
@@ -109,9 +130,17 @@ double ModuleRules::Scale(std::string_view module, int64_t rank) const {
   return alpha / (rank_stabilised_ ? std::sqrt(r) : r);
 }
 
+// Every module whose name ends in one of modules_to_save is saved with all its parts, "norm" means
+// "q_norm" and "post_attention_layernorm" too (PEFT: other._set_trainable).
 bool ModuleRules::Saves(std::string_view module) const {
-  bool whole = false;
-  return saved_.Has(module, whole);
+  for (size_t end = module.find('.');; end = module.find('.', end + 1)) {
+    const std::string_view part = module.substr(0, end);
+    if (std::any_of(saved_.begin(), saved_.end(),
+                    [&](const std::string& name) { return part.ends_with(name); })) {
+      return true;
+    }
+    if (end == std::string_view::npos) return false;
+  }
 }
 
 const std::vector<int64_t>* ModuleRules::TrainedTokens(std::string_view module) const {

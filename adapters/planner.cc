@@ -12,11 +12,14 @@
 namespace quern {
 namespace {
 
-void RefuseKinds(const WeightedAdapter& weighted) {
+void CheckKind(const WeightedAdapter& weighted) {
   const LoraConfig& config = weighted.adapter->config();
-  if (!config.target_parameters.empty()) {
+  for (const std::string& name : config.target_parameters) {
+    if (name.ends_with("weight")) continue;
     Fail(ErrorKind::kUnsupported,
-         "{}: an adapter of experts ('target_parameters') cannot be merged yet", config.name);
+         "{}: target_parameters has '{}', which is no module's weight: adapters of experts cannot "
+         "be merged",
+         config.name, name);
   }
   if (weighted.weight == 0 || !std::isfinite(weighted.weight)) {
     Fail(ErrorKind::kUsage, "{}: a weight of {} merges nothing", weighted.adapter->name(),
@@ -41,7 +44,7 @@ Planner::Planner(const TensorSource& base, const BaseNames& names)
 
 void Planner::Add(const WeightedAdapter& weighted) {
   const LoraAdapter& adapter = *weighted.adapter;
-  RefuseKinds(weighted);
+  CheckKind(weighted);
   Job job{.weighted = weighted, .used = std::vector<bool>(adapter.tensors().tensors().size())};
   for (const AdapterModule& module : adapter.modules()) AddModule(job, module);
   for (size_t t = 0; t < job.used.size(); ++t) {

@@ -49,6 +49,7 @@ class Planner {
   void AddEmbedding(Job& job, const AdapterModule& module);
   void AddPair(Job& job, const AdapterModule& module, const Pair& pair, bool of_embedding);
   void CheckPair(const Job& job, const Pair& pair) const;
+  bool IsTargeted(const Job& job, const AdapterModule& module) const;
   void AddLoraBias(Job& job, const AdapterModule& module, size_t b, double scale);
   double ScaleOf(const Job& job, const AdapterModule& module, int64_t rank);
   std::vector<float> ColumnFactors(size_t target, const LowRankDelta& delta,

@@ -48,10 +48,10 @@ void Planner::AddLinear(Job& job, const AdapterModule& module) {
       !HasPair(adapter, kEmbeddingsHfName, AdapterPart::kEmbeddingA)) {
     FailUntied(adapter, b);
   }
-  const Pair pair{.a = a,
-                  .b = b,
-                  .target = Target(job, module.name + ".weight", b),
-                  .transposed = adapter.config().fan_in_fan_out};
+  const size_t target = Target(job, module.name + ".weight", b);
+  // Of a tied model PEFT changes the weight as the embeddings see it.
+  if (plan_.tensors[target].place.hf_name == kEmbeddingsHfName && IsTied()) UntiedOutput(job);
+  const Pair pair{.a = a, .b = b, .target = target, .transposed = adapter.config().fan_in_fan_out};
   AddPair(job, module, pair, /*of_embedding=*/false);
 }
 
@@ -94,7 +94,7 @@ void Planner::CheckPair(const Job& job, const Pair& pair) const {
 
 void Planner::AddPair(Job& job, const AdapterModule& module, const Pair& pair, bool of_embedding) {
   const LoraAdapter& adapter = job.adapter();
-  if (!adapter.rules().Targets(module.name)) {
+  if (!IsTargeted(job, module)) {
     Fail(ErrorKind::kBadInput, "{}: tensor '{}' belongs to a module that {} does not target",
          job.name(), adapter.tensor(pair.a).name, adapter.config().name);
   }
@@ -110,8 +110,10 @@ void Planner::AddPair(Job& job, const AdapterModule& module, const Pair& pair, b
                    : "has no lora_magnitude_vector beside it, which use_dora wants");
   }
   const BaseTensor& place = plan_.tensors[pair.target].place;
-  // PEFT rounds an embedding's delta to the base's type before it adds it, unless it is DoRA's.
-  const auto round_to = of_embedding && !magnitude ? std::optional(place.precision) : std::nullopt;
+  // PEFT rounds the delta of an embedding, unless it is DoRA's, and of a parameter to the base's
+  // type before it adds it.
+  const bool rounds = (of_embedding && !magnitude) || adapter.rules().TargetsWeight(module.name);
+  const auto round_to = rounds ? std::optional(place.precision) : std::nullopt;
   auto delta = std::make_shared<const LowRankDelta>(
       LowRankDelta::Source{
           .adapter = job.weighted.adapter, .a = pair.a, .b = pair.b, .transposed = pair.transposed},
@@ -145,6 +147,14 @@ void Planner::AddPair(Job& job, const AdapterModule& module, const Pair& pair, b
     job.used[*magnitude] = true;
   }
   if (!of_embedding) AddLoraBias(job, module, pair.b, scale);
+}
+
+// What is trained of tied embeddings goes for the output too, and PEFT's config names them alone.
+bool Planner::IsTargeted(const Job& job, const AdapterModule& module) const {
+  const ModuleRules& rules = job.adapter().rules();
+  if (rules.Targets(module.name)) return true;
+  return job.adapter().config().ensure_weight_tying && module.name + ".weight" == kOutputHfName &&
+         rules.Targets("model.embed_tokens");
 }
 
 double Planner::ScaleOf(const Job& job, const AdapterModule& module, int64_t rank) {

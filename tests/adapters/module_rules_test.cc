@@ -55,6 +55,37 @@ TEST_CASE("excluded and saved modules win") {
   CHECK(rules.Saves("lm_head"));
 }
 
+TEST_CASE("what is saved is every module whose name ends so, and all its parts") {
+  const auto rules = RulesOf(R"(, "target_modules": ["q_proj", "up_proj", "o_proj"],
+                                  "modules_to_save": ["norm", "mlp", "0.self_attn.q_proj"])");
+  CHECK(rules.Saves("model.norm"));
+  CHECK(rules.Saves("model.layers.0.self_attn.q_norm"));
+  CHECK(rules.Saves("model.layers.0.post_attention_layernorm"));
+  CHECK(rules.Saves("model.layers.1.mlp.up_proj"));
+  CHECK(rules.Saves(kQ0));
+  CHECK_FALSE(rules.Saves("model.layers.0.self_attn.o_proj"));
+  CHECK_FALSE(rules.Targets("model.layers.1.mlp.up_proj"));
+  CHECK_FALSE(rules.Targets(kQ0));
+  CHECK(rules.Targets("model.layers.1.self_attn.q_proj"));
+}
+
+TEST_CASE("parameters are targeted by the weight's name, and patterns go by that, too") {
+  const auto rules = RulesOf(R"(, "target_modules": ["v_proj"],
+      "target_parameters": ["mlp.up_proj.weight", "model.layers.0.self_attn.q_proj.weight"],
+      "exclude_modules": ["up_proj"], "lora_alpha": 8,
+      "alpha_pattern": {"up_proj": 4, "q_proj.weight": 2})");
+  CHECK(rules.Targets("model.layers.1.mlp.up_proj"));
+  CHECK(rules.TargetsWeight("model.layers.1.mlp.up_proj"));
+  CHECK(rules.Targets(kQ0));
+  CHECK_FALSE(rules.Targets(kQ11));
+  CHECK_FALSE(rules.Targets("model.layers.1.mlp.down_proj"));
+  CHECK(rules.Targets("model.layers.1.self_attn.v_proj"));
+  CHECK_FALSE(rules.TargetsWeight("model.layers.1.self_attn.v_proj"));
+  CHECK(rules.Scale("model.layers.1.mlp.up_proj", 2) == 4);
+  CHECK(rules.Scale(kQ0, 2) == 1);
+  CHECK_FALSE(RulesOf(R"(, "target_parameters": ["up_proj.weight"])").Targets(kQ0));
+}
+
 TEST_CASE("layers_to_transform goes by the first number behind a name") {
   const auto rules = RulesOf(R"(, "target_modules": ["q_proj", "model.layers.3.mlp.up_proj"],
                                   "layers_to_transform": [11])");

@@ -121,7 +121,7 @@ TEST_CASE("touching one side of a tied pair gives the output a tensor of its own
                     {"model.embed_tokens.lora_embedding_B", {1, 2}, {2, 3}},
                     {"lm_head.lora_A.weight", {2, 1}, {2, 3}},
                     {"lm_head.lora_B.weight", {1, 3}, {1, 0, -1}}},
-                   R"(, "ensure_weight_tying": true)");
+                   R"(, "ensure_weight_tying": true, "target_modules": ["embed_tokens"])");
   CHECK(tied["model.embed_tokens.weight"] == tied["lm_head.weight"]);
 }
 
@@ -195,6 +195,33 @@ TEST_CASE("a whole module that was trained tied stays tied") {
   // Without the flag the output keeps the base's embeddings.
   const Merge untied(true, {saved}, R"(, "modules_to_save": ["embed_tokens"])");
   CHECK(untied["lm_head.weight"] == Floats{1, 2, 3, 4, 5, 6});
+}
+
+TEST_CASE("the delta of a parameter is rounded before it is added, as PEFT does") {
+  const auto base = std::make_shared<MemorySource>(
+      "base", std::vector<MemoryTensor>{{"model.up.weight", {1, 1}, {1}}});
+  BaseNames names = HfBaseNames(*base);
+  names.tensors[0].precision = Type::kBF16;
+  const auto merged = [&](const char* config) {
+    // A little more than half a step of bf16 at 1.
+    const std::vector<WeightedAdapter> adapters = {
+        {Adapter({{"model.up.lora_A.weight", {1, 1}, {1}},
+                  {"model.up.lora_B.weight", {1, 1}, {0x1p-8f + 0x1p-16f}}},
+                 config)}};
+    const auto bytes = MergedSource(base, names, adapters).ReadAll(0);
+    float value = 0;
+    std::memcpy(&value, bytes.data(), sizeof(value));
+    return value;
+  };
+  CHECK(merged(R"(, "target_modules": ["up"])") == 1 + 0x1p-7f);
+  CHECK(merged(R"(, "target_parameters": ["up.weight"])") == 1);
+  // The embeddings of a tied model are untied, as always where one side is touched.
+  const Merge tied(true,
+                   {{"model.embed_tokens.lora_A.weight", {2, 1}, {1, 0}},
+                    {"model.embed_tokens.lora_B.weight", {1, 3}, {1, 1, 1}}},
+                   R"(, "target_parameters": ["embed_tokens.weight"])");
+  CHECK(tied["model.embed_tokens.weight"] == Floats{2, 2, 4, 4, 6, 6});
+  CHECK(tied["lm_head.weight"] == Floats{1, 2, 3, 4, 5, 6});
 }
 
 }  // namespace
