@@ -98,15 +98,16 @@ TEST_CASE("checkpoints of bitsandbytes convert, and stay near the model they wer
     }
     return ab / std::sqrt(aa * bb);
   };
-  for (const auto& [name, least] :
+  for (const auto& kind :
        {std::pair{"nf4", 0.9}, {"nf4-nested", 0.9}, {"fp4", 0.85}, {"int8", 0.999}}) {
+    const std::string name = kind.first;
     CAPTURE(name);
-    const auto base = testing::Shared(std::string("models/bnb/") + name);
+    const auto base = testing::Shared("models/bnb/" + name);
     if (base.empty()) {
       testing::SaySkipped(name);
       continue;
     }
-    CHECK(likeness(logit(base)) > least);
+    CHECK(likeness(logit(base)) > kind.second);
   }
 }
 
@@ -193,17 +194,16 @@ TEST_CASE("Llama's own checkpoint, and back") {
   const auto gguf = GgufModel::Open(dir / "m.gguf");
   CHECK(pth->tensors().size() == gguf->tensors().size());
   // GGUF has the rows in the order of Llama's own code too.
-  for (const auto& [ours, theirs] :
-       {std::pair{"layers.3.attention.wq.weight", "blk.3.attn_q.weight"},
-        {"layers.0.attention.wk.weight", "blk.0.attn_k.weight"},
-        {"layers.5.attention.wo.weight", "blk.5.attn_output.weight"},
-        {"layers.1.feed_forward.w1.weight", "blk.1.ffn_gate.weight"},
-        {"layers.1.feed_forward.w2.weight", "blk.1.ffn_down.weight"},
-        {"layers.1.feed_forward.w3.weight", "blk.1.ffn_up.weight"},
-        {"tok_embeddings.weight", "token_embd.weight"},
-        {"output.weight", "output.weight"}}) {
-    CAPTURE(ours);
-    const auto one = pth->Find(ours), two = gguf->Find(theirs);
+  for (const auto& names : {std::pair{"layers.3.attention.wq.weight", "blk.3.attn_q.weight"},
+                            {"layers.0.attention.wk.weight", "blk.0.attn_k.weight"},
+                            {"layers.5.attention.wo.weight", "blk.5.attn_output.weight"},
+                            {"layers.1.feed_forward.w1.weight", "blk.1.ffn_gate.weight"},
+                            {"layers.1.feed_forward.w2.weight", "blk.1.ffn_down.weight"},
+                            {"layers.1.feed_forward.w3.weight", "blk.1.ffn_up.weight"},
+                            {"tok_embeddings.weight", "token_embd.weight"},
+                            {"output.weight", "output.weight"}}) {
+    CAPTURE(names.first);
+    const auto one = pth->Find(names.first), two = gguf->Find(names.second);
     REQUIRE(one);
     if (!two) continue;
     CHECK(pth->ReadAll(*one) == gguf->ReadAll(*two));

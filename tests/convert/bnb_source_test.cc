@@ -74,10 +74,10 @@ TEST_CASE("bitsandbytes' checkpoints decode as bitsandbytes does it, bit for bit
 
 TEST_CASE("a base sent through 4 bits is what bitsandbytes' checkpoint of it decodes to") {
   QUERN_NEEDS_SHARED(plain, "models/families/qwen3");
-  for (const auto& [name, form] : {std::pair<const char*, BnbForm>{"nf4", {.type = BnbType::kNf4}},
-                                   {"fp4", {.type = BnbType::kFp4}}}) {
+  for (const BnbForm& form : {BnbForm{.type = BnbType::kNf4}, BnbForm{.type = BnbType::kFp4}}) {
+    const std::string name = NameOf(form);
     CAPTURE(name);
-    const auto folder = testing::Shared(std::string("models/bnb/") + name);
+    const auto folder = testing::Shared("models/bnb/" + name);
     if (folder.empty()) {
       testing::SaySkipped(name);
       continue;
@@ -229,7 +229,9 @@ TEST_CASE("blocks and bytes that end within a row") {
 }
 
 TEST_CASE("the bytes of 4-bit weights may be stored under a wider dtype") {
-  for (const auto& [dtype, size] : {std::pair{"F16", 2}, {"BF16", 2}, {"F32", 4}}) {
+  for (const auto& storage : {std::pair{"F16", 2}, {"BF16", 2}, {"F32", 4}}) {
+    const char* const dtype = storage.first;
+    const int size = storage.second;
     CAPTURE(dtype);
     Small small;
     small.state["shape"] = {8, 4};
