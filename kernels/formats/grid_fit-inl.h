@@ -256,7 +256,7 @@ class GridFit {
 };
 
 // Scales of `count` sub-blocks as levels of four bits: scale ~ d * (2 * level + 1), where d maps
-// the largest to 31. `skip` is set where all are 0.
+// the largest to 31. `none` is set where all are 0.
 template <class L, int kCount>
 struct GridScales {
   typename L::F d;
@@ -276,14 +276,6 @@ inline QUERN_LANE void RoundGridScales(const Floats<L, kCount>& scale, int divis
         Clamp<L>(NearestInt<L>(L::Set(0.5f) * (inverse * scale[j] - L::Set(1))), 0, top);
     rounded.level.Set(j, L::Select(rounded.none, L::SetI(0), level));
   }
-}
-
-// The mean of x^2 over the super-block, times a power of two.
-template <class L>
-HWY_INLINE typename L::F GridMean(const In<L>& x, float factor) {
-  typename L::F sum = L::Set(0);
-  for (int i = 0; i < 256; ++i) sum = sum + x[i] * x[i];
-  return (L::Set(factor) * sum) / L::Set(256);
 }
 
 // The weights of the squares: importance * sqrt(mean + x^2), or x^2.

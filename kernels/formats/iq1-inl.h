@@ -124,9 +124,9 @@ class Iq1Fit {
       const I above = L::Select(L::Less(at, split.low), L::SetI(0), L::SetI(1)) +
                       L::Select(L::Less(at, split.high), L::SetI(0), L::SetI(1));
       const I trit = L::Select(negative, L::SetI(2) - above, above);
+      alignas(64) int32_t trits[L::kMax];
+      L::StoreI(trit, trits);
       for (int lane = 0; lane < L::kMax; ++lane) {
-        alignas(64) int32_t trits[L::kMax];
-        L::StoreI(trit, trits);
         trit_.values[sorted.from.values[j * L::kMax + lane] * L::kMax + lane] = trits[lane];
       }
     }
@@ -149,7 +149,7 @@ class Iq1Fit {
     }
     const M all_on_grid = FindPoints(x, plus);
     F sum_qx = L::Set(0), sum_q2 = L::Set(0);
-    AddSums(x, levels, L::Set(1), sum_qx, sum_q2);
+    AddSums(x, levels, sum_qx, sum_q2);
     const M fits = L::And(sum_qx > L::Set(0), sum_q2 > L::Set(0));
     split.scale = L::Select(L::And(fits, L::Not(all_on_grid)), sum_qx / sum_q2, split.scale);
   }
@@ -187,20 +187,18 @@ class Iq1Fit {
     return L::Equal(L::LoadI(on_grid), L::SetI(1));
   }
 
- public:
-  // Adds, for each weight in turn, w * q * x and w * q * q to the sums, where q is the trit's level
-  // times `factor`. levels: [group][trit].
-  QUERN_LANE void AddSums(const In<L>& x, const Floats<L, 4 * kGroups>& levels, F factor, F& sum_qx,
+  // Adds, for each weight in turn, w * q * x and w * q * q to the sums, where q is the trit's
+  // level. levels: [group][trit].
+  QUERN_LANE void AddSums(const In<L>& x, const Floats<L, 4 * kGroups>& levels, F& sum_qx,
                           F& sum_q2) const {
     for (int g = 0; g < kGroups; ++g) {
       I rest = code[g];
       for (int p = 0; p < 8; ++p) {
         const int i = 8 * g + p;
         const I trit = rest & L::SetI(3);
-        const F level =
+        const F q =
             L::Select(L::Equal(trit, L::SetI(0)), levels[4 * g],
                       L::Select(L::Equal(trit, L::SetI(1)), levels[4 * g + 1], levels[4 * g + 2]));
-        const F q = level * factor;
         const F wq = weight[i] * q;
         sum_qx = sum_qx + wq * x[i];
         sum_q2 = sum_q2 + wq * q;
@@ -209,7 +207,6 @@ class Iq1Fit {
     }
   }
 
- private:
   GridView table_;
   Ints<L, kSub> trit_;
 };

@@ -30,7 +30,7 @@ struct IQ1_M {
     using F = typename L::F;
     using M = typename L::M;
     constexpr int kFirstPoint = kIq1Codes[0];
-    const F mean = GridMean<L>(tile.x, 2);
+    const F mean = SuperBlockMean<L>(tile.x, 2);
     Floats<L, 16> scale;
     Ints<L, 32> index, code;
     Ints<L, 16> variant;

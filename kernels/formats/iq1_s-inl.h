@@ -29,7 +29,7 @@ struct IQ1_S {
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    const F mean = GridMean<L>(tile.x, 2);
+    const F mean = SuperBlockMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     Ints<L, 32> index;
     Ints<L, 8> high;  // qh without the scale

@@ -27,7 +27,7 @@ struct IQ2_S {
     using F = typename L::F;
     using I = typename L::I;
     GridFit<L, 8, 16, 9, Lists::kShort> fit(tile.grid, 0.1f);
-    const F mean = GridMean<L>(tile.x, 2);
+    const F mean = SuperBlockMean<L>(tile.x, 2);
     Floats<L, 16> scale;
     Ints<L, 32> index, signs;
     for (int j = 0; j < 16; ++j) {

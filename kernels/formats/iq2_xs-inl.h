@@ -27,7 +27,7 @@ struct IQ2_XS {
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     GridFit<L, 8, 16, 9, Lists::kLong> fit(tile.grid, 0.1f);
-    const F mean = GridMean<L>(tile.x, 1);
+    const F mean = SuperBlockMean<L>(tile.x, 1);
     Floats<L, 16> scale;
     Ints<L, 16> words;
     for (int j = 0; j < 16; ++j) {

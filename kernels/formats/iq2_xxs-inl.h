@@ -28,7 +28,7 @@ struct IQ2_XXS {
     using F = typename L::F;
     using I = typename L::I;
     GridFit<L, 8, 32, 6, Lists::kLong> fit(tile.grid, 0.1f);
-    const F mean = GridMean<L>(tile.x, 1);
+    const F mean = SuperBlockMean<L>(tile.x, 1);
     Floats<L, 8> scale;
     Ints<L, 8> indices, signs;
     for (int group = 0; group < 8; ++group) {

@@ -27,7 +27,7 @@ struct IQ3_S {
     using F = typename L::F;
     using I = typename L::I;
     GridFit<L, 4, 32, 9, Lists::kShort> fit(tile.grid, 0.2f);
-    const F mean = GridMean<L>(tile.x, 2);
+    const F mean = SuperBlockMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     // Indices and signs of eight slots, three words each. A group of zeros takes no slot: those
     // behind it move up, as in the reference, whose decoder then reads them for the wrong group.

@@ -27,7 +27,7 @@ struct IQ3_XXS {
     using F = typename L::F;
     using I = typename L::I;
     GridFit<L, 4, 32, 15, Lists::kShort> fit(tile.grid, 0.2f);
-    const F mean = GridMean<L>(tile.x, 2);
+    const F mean = SuperBlockMean<L>(tile.x, 2);
     Floats<L, 8> scale;
     Ints<L, 64> index;
     Ints<L, 8> signs;

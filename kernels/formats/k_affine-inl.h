@@ -15,14 +15,6 @@ namespace HWY_NAMESPACE {
 // What q4_K and q5_K share: eight sub-blocks of 32 weights, x ~ d * scale[j] * q - dmin * min[j]
 // with scales and minima of 6 bits.
 
-// The mean of x^2 over the super-block, times `factor`; facts: sigma2.
-template <class L>
-HWY_INLINE typename L::F SuperBlockMean(const In<L>& x, float factor) {
-  typename L::F sum = L::Set(0);
-  for (int i = 0; i < 256; ++i) sum = sum + x[i] * x[i];
-  return (L::Set(factor) * sum) / L::Set(256);
-}
-
 // Weights of the squares without an importance matrix: rms of the 32 plus the magnitude.
 template <class L>
 HWY_INLINE void WeighMagnitudes(const In<L>& x, Floats<L, 32>& weights) {

@@ -17,14 +17,6 @@ namespace HWY_NAMESPACE {
 
 // What q4_0, q4_1, q5_0 and q5_1 share: 32 weights with one scale, and maybe a minimum.
 
-// The weights of the squares with an importance matrix: importance * sqrt(mean + x^2), where `mean`
-// is made from a sum of squares that the type chooses.
-template <class L, int N>
-HWY_INLINE void WeighSquares(const In<L>& importance, const In<L>& x, typename L::F mean,
-                             Floats<L, N>& weights) {
-  for (int i = 0; i < N; ++i) weights.Set(i, importance[i] * L::Sqrt(mean + x[i] * x[i]));
-}
-
 // 1 / d, or 0 where d is.
 template <class L>
 HWY_INLINE typename L::F InverseOrZero(typename L::F d) {

@@ -76,12 +76,7 @@ struct Q3_K {
     QUERN_LANE F FitPlain(Ints<L, 16>& rounded) {
       Floats<L, 16> scale;
       PlainFit<L>(tile_.x, levels_, scale).Run();
-      F max = L::Set(0), magnitude = L::Set(0);
-      for (int j = 0; j < 16; ++j) {
-        const F s = scale[j];
-        max = L::Select(L::Abs(s) > magnitude, s, max);
-        magnitude = L::Max(L::Abs(s), magnitude);
-      }
+      const F max = FindExtreme<L, 16>(scale).value;
       const auto none = max == L::Set(0);
       const F inverse = L::Set(-32) / max;
       for (int j = 0; j < 16; ++j) {

@@ -26,21 +26,20 @@ struct Q6_K {
     using F = typename L::F;
     using I = typename L::I;
     SymmetricFit<L> fits[16];
-    F max = L::Set(0), magnitude = L::Set(0);
+    Floats<L, 16> scale;
     for (int j = 0; j < 16; ++j) {
       fits[j] = FitSubBlock<L>(tile, 16 * j);
-      const F s = fits[j].scale;
-      max = L::Select(L::Abs(s) > magnitude, s, max);
-      magnitude = L::Max(L::Abs(s), magnitude);
+      scale.Set(j, fits[j].scale);
     }
-    const auto zero = magnitude < L::Set(kZeroGroup);
-    const F inverse = L::Set(-128) / max;
+    const Extreme<L> widest = FindExtreme<L, 16>(scale);
+    const auto zero = widest.magnitude < L::Set(kZeroGroup);
+    const F inverse = L::Set(-128) / widest.value;
     const I half_d = L::Select(zero, L::SetI(0), ToHalf<L>(L::Set(1) / inverse));
     const F super_d = FromHalf<L>(half_d);
     Ints<L, 256> levels;
     Ints<L, 16> rounded;
     for (int j = 0; j < 16; ++j) {
-      const I level = L::Min(NearestInt<L>(inverse * fits[j].scale), L::SetI(127));
+      const I level = L::Min(NearestInt<L>(inverse * scale[j]), L::SetI(127));
       rounded.Set(j, L::Select(zero, L::SetI(0), level));
       Requantize<L>(tile.x.From(16 * j), super_d * L::ToFloat(rounded[j]), fits[j], zero, 16 * j,
                     levels);

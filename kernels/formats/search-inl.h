@@ -19,6 +19,22 @@ namespace HWY_NAMESPACE {
 // Below this a group counts as zeros.
 inline constexpr float kZeroGroup = 1e-15f;
 
+// The mean of x^2 over a super-block, times a power of two; facts: sigma2.
+template <class L>
+HWY_INLINE typename L::F SuperBlockMean(const In<L>& x, float factor) {
+  typename L::F sum = L::Set(0);
+  for (int i = 0; i < 256; ++i) sum = sum + x[i] * x[i];
+  return (L::Set(factor) * sum) / L::Set(256);
+}
+
+// The weights of the squares with an importance matrix: importance * sqrt(mean + x^2), where `mean`
+// is made from a sum of squares that the type chooses.
+template <class L, int N>
+HWY_INLINE void WeighSquares(const In<L>& importance, const In<L>& x, typename L::F mean,
+                             Floats<L, N>& weights) {
+  for (int i = 0; i < N; ++i) weights.Set(i, importance[i] * L::Sqrt(mean + x[i] * x[i]));
+}
+
 // The weight of the largest magnitude, the first of them, and that magnitude.
 template <class L>
 struct Extreme {
