@@ -86,6 +86,7 @@ void EncodeBlocks(const EncodeJob& job) {
                  .weighted = weighted,
                  .row_mean_x2 = means.empty() ? L::Set(0) : L::Load(lane_means),
                  .grid = {},
+                 .blocks = x.at,
                  .out = {job.out + static_cast<size_t>(first) * kBytes, kBytes,
                          static_cast<int>(std::min<int64_t>(L::kMax, blocks - first))}};
     if (weighted) tile.importance = InterleaveLanes<L>(importance, kElems, importance_scratch);

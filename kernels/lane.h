@@ -27,6 +27,7 @@
 //   Min, Max       a < b ? a : b and a > b ? a : b, so of two numbers the second where one is NaN
 //   ToInt          truncates; INT32_MIN for what int32 cannot hold and for NaN, as x86 does
 //   Load, Store    lane-interleaved memory: element i of all lanes lies together, aligned
+//   Near           the lane type for numbers that lie next to each other in one block
 
 namespace quern {
 
@@ -34,6 +35,7 @@ struct ScalarLane {
   using F = float;
   using I = int32_t;
   using M = bool;
+  using Near = ScalarLane;
   static constexpr int kMax = 1;
   static constexpr int Lanes() { return 1; }
 
@@ -57,6 +59,8 @@ struct ScalarLane {
   static QUERN_LANE F Abs(F value) { return std::fabs(value); }
   static QUERN_LANE F Neg(F value) { return -value; }
   static QUERN_LANE F Sqrt(F value) { return std::sqrt(value); }
+  // n / d, where inverse = 1 / d and neither is near the ends of float32's range.
+  static QUERN_LANE F Quotient(F n, F d, F) { return n / d; }
   static QUERN_LANE F Min(F a, F b) { return a < b ? a : b; }
   static QUERN_LANE F Max(F a, F b) { return a > b ? a : b; }
   static QUERN_LANE I Min(I a, I b) { return a < b ? a : b; }
@@ -97,6 +101,8 @@ struct ScalarLane {
   static QUERN_LANE void StoreNear(F value, float* p) { *p = value; }
   static QUERN_LANE I LoadHalves(const uint16_t* p) { return *p; }
   static QUERN_LANE void StoreHalves(I value, uint16_t* p) { *p = static_cast<uint16_t>(value); }
+  // The lowest byte of each.
+  static QUERN_LANE void StoreBytes(I value, uint8_t* p) { *p = static_cast<uint8_t>(value); }
 
   // Writes the lowest kBytes bytes of each lane to bytes[0], bytes[stride], ...
   template <int kBytes>

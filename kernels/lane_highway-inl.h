@@ -30,6 +30,7 @@ struct VectorLane {
   using F = hn::Vec<D>;
   using I = hn::Vec<DI>;
   using M = hn::Mask<D>;
+  using Near = VectorLane;
   static constexpr int kMax = static_cast<int>(hn::MaxLanes(D()));
   static constexpr int Lanes() { return kMax; }
 
@@ -61,6 +62,17 @@ struct VectorLane {
   static HWY_INLINE F Abs(F value) { return hn::Abs(value); }
   static HWY_INLINE F Neg(F value) { return hn::Neg(value); }
   static HWY_INLINE F Sqrt(F value) { return hn::Sqrt(value); }
+  static HWY_INLINE F Quotient(F n, F d, [[maybe_unused]] F inverse) {
+#if HWY_NATIVE_FMA
+    // A division costs as much as ten products. What the product lacks is exact in a fused step,
+    // and with it the quotient is the rounded one (Markstein's theorem; tried for all d and all n
+    // that the searches have).
+    const F product = n * inverse;
+    return hn::MulAdd(hn::NegMulAdd(product, d, n), inverse, product);
+#else
+    return n / d;
+#endif
+  }
 #if HWY_ARCH_X86
   // minps and maxps are the contract already.
   static HWY_INLINE F Min(F a, F b) { return hn::Min(a, b); }
@@ -131,6 +143,10 @@ struct VectorLane {
     const hn::Rebind<uint16_t, D> d16;
     hn::StoreU(hn::DemoteTo(d16, value), d16, p);
   }
+  static HWY_INLINE void StoreBytes(I value, uint8_t* p) {
+    const hn::Rebind<uint8_t, D> d8;
+    hn::StoreU(hn::TruncateTo(d8, hn::BitCast(DU(), value)), d8, p);
+  }
 
   template <int kBytes>
   static HWY_INLINE void Scatter(I value, uint8_t* bytes, size_t stride, int lanes) {
@@ -141,7 +157,6 @@ struct VectorLane {
     }
   }
 
-  // to[i * step + lane] = from[lane][i] for i in [0, count), count a multiple of 4.
   static HWY_INLINE void Interleave(const float* const* from, int count, float* to,
                                     int step = kMax) {
     for (int i = 0; i < count; i += 4) {

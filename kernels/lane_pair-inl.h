@@ -41,6 +41,7 @@ struct PairLane {
   friend HWY_INLINE M operator<=(F x, F y) { return {x.a <= y.a, x.b <= y.b}; }
   friend HWY_INLINE M operator>=(F x, F y) { return {x.a >= y.a, x.b >= y.b}; }
   friend HWY_INLINE M operator==(F x, F y) { return {x.a == y.a, x.b == y.b}; }
+  using Near = typename T::Near;
   static constexpr int kMax = 2 * T::kMax;
   static constexpr int kHalf = T::kMax;
 
@@ -76,6 +77,9 @@ struct PairLane {
   static HWY_INLINE F Abs(F x) { return {T::Abs(x.a), T::Abs(x.b)}; }
   static HWY_INLINE F Neg(F x) { return {T::Neg(x.a), T::Neg(x.b)}; }
   static HWY_INLINE F Sqrt(F x) { return {T::Sqrt(x.a), T::Sqrt(x.b)}; }
+  static HWY_INLINE F Quotient(F n, F d, F inverse) {
+    return {T::Quotient(n.a, d.a, inverse.a), T::Quotient(n.b, d.b, inverse.b)};
+  }
   static HWY_INLINE F Min(F x, F y) { return {T::Min(x.a, y.a), T::Min(x.b, y.b)}; }
   static HWY_INLINE F Max(F x, F y) { return {T::Max(x.a, y.a), T::Max(x.b, y.b)}; }
   static HWY_INLINE I Min(I x, I y) { return {T::Min(x.a, y.a), T::Min(x.b, y.b)}; }

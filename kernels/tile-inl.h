@@ -58,6 +58,7 @@ struct Out {
   size_t stride;  // bytes from one lane's block to the next
   int lanes;
 
+  HWY_INLINE uint8_t* Block(int lane) const { return bytes + static_cast<size_t>(lane) * stride; }
   HWY_INLINE void Word(int offset, typename L::I v) const {
     L::template Scatter<4>(v, bytes + offset, stride, lanes);
   }
@@ -75,8 +76,9 @@ struct Tile {
   In<L> x;           // the weights
   In<L> importance;  // their importance, where `weighted`
   bool weighted;
-  typename L::F row_mean_x2;  // mean of x^2 over the block's whole row, for types with kRowMean
-  GridView grid;              // the points to choose from, for types with kHasGrid
+  typename L::F row_mean_x2;   // mean of x^2 over the block's whole row, for types with kRowMean
+  GridView grid;               // the points to choose from, for types with kHasGrid
+  const float* const* blocks;  // each lane's weights as they lie in memory; none for a single lane
   Out<L> out;
 };
 

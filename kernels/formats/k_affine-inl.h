@@ -6,6 +6,7 @@
 #define QUERN_KERNELS_FORMATS_K_AFFINE_INL_H_
 #endif
 
+#include "kernels/formats/final_levels-inl.h"
 #include "kernels/formats/legacy-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -54,21 +55,21 @@ struct PackedScales {
 // The eight fits of a super-block.
 template <class L>
 struct SubBlockFits {
-  Floats<L, 8> scale, minus, inverse, base, weight;
+  Floats<L, 8> scale, minus, inverse, base, widest, weight;
 };
 
-// Writes d, dmin and the scales to bytes 0 to 15 and gives the levels 0 to kTop.
+// Writes d, dmin and the scales to bytes 0 to 15 and hands on the levels 0 to kTop.
 template <class L, int kTop>
 class AffineSuperBlock {
   using F = typename L::F;
   using I = typename L::I;
 
  public:
-  QUERN_LANE AffineSuperBlock(const Tile<L>& tile, Ints<L, 256>& levels)
-      : tile_(tile), levels_(levels) {}
+  explicit QUERN_LANE AffineSuperBlock(const Tile<L>& tile) : tile_(tile) {}
 
-  // `plain` are the trials without an importance matrix.
-  QUERN_LANE void Run(AffineTrials plain, bool clamp_scales) {
+  // `plain` are the trials without an importance matrix. For `pack` see FinalLevels.
+  template <class Pack>
+  QUERN_LANE void Run(AffineTrials plain, bool clamp_scales, const Pack& pack) {
     Ints<L, 8> scale, min;
     F d, dmin;
     if (tile_.weighted) {
@@ -86,13 +87,25 @@ class AffineSuperBlock {
         min.Set(j, L::Min(min[j], L::SetI(63)));
       }
     }
-    packed_.Pack(scale, min);
-    d_ = ToHalf<L>(d);
-    dmin_ = ToHalf<L>(dmin);
-    tile_.out.Half(0, d_);
-    tile_.out.Half(2, dmin_);
-    PackBytes<L, 12>(tile_.out, 4, packed_.bytes);
-    for (int j = 0; j < 8; ++j) Requantize(j);
+    PackedScales<L> packed;
+    packed.Pack(scale, min);
+    const I half_d = ToHalf<L>(d);
+    const I half_dmin = ToHalf<L>(dmin);
+    tile_.out.Half(0, half_d);
+    tile_.out.Half(2, half_dmin);
+    PackBytes<L, 12>(tile_.out, 4, packed.bytes);
+    FinalLevels<L, 8, 0, kTop, true> final_levels;
+    for (int j = 0; j < 8; ++j) {
+      final_levels.Set(j, FromHalf<L>(half_d) * L::ToFloat(packed.Scale(j)),
+                       FromHalf<L>(half_dmin) * L::ToFloat(packed.Min(j)), fits_.widest[j]);
+    }
+    const auto searched = [&](int j, Ints<L, 32>& codes) HWY_ATTR {
+      const In<L> x = tile_.x.From(32 * j);
+      for (int i = 0; i < 32; ++i) {
+        codes.Set(i, AffineLevel<L, kTop>(fits_.inverse[j], fits_.base[j], x[i]));
+      }
+    };
+    final_levels.Write(tile_, searched, pack);
   }
 
  private:
@@ -101,6 +114,7 @@ class AffineSuperBlock {
     fits_.minus.Set(j, fit.minus);
     fits_.inverse.Set(j, fit.inverse);
     fits_.base.Set(j, fit.base);
+    fits_.widest.Set(j, fit.widest);
   }
 
   QUERN_LANE void FitPlain(AffineTrials trials) {
@@ -137,28 +151,8 @@ class AffineSuperBlock {
     return max / L::Set(63);
   }
 
-  // The final levels, for the scales as they are stored. Where a scale came out as 0 the levels of
-  // the search stay.
-  QUERN_LANE void Requantize(int j) {
-    const F d = FromHalf<L>(d_) * L::ToFloat(packed_.Scale(j));
-    const F dmin = FromHalf<L>(dmin_) * L::ToFloat(packed_.Min(j));
-    const auto stays = d == L::Set(0);
-    const In<L> x = tile_.x.From(32 * j);
-    QuotientLevels<L, 32>(
-        d, 0, kTop, [&](int i) HWY_ATTR { return x[i] + dmin; },
-        [&](int i, I level) HWY_ATTR { levels_.Set(32 * j + i, level); });
-    if (!L::Any(stays)) return;
-    for (int i = 32 * j; i < 32 * j + 32; ++i) {
-      const I found = AffineLevel<L, kTop>(fits_.inverse[j], fits_.base[j], tile_.x[i]);
-      levels_.Set(i, L::Select(stays, found, levels_[i]));
-    }
-  }
-
   const Tile<L>& tile_;
-  Ints<L, 256>& levels_;
   SubBlockFits<L> fits_;
-  PackedScales<L> packed_;
-  I d_, dmin_;
 };
 
 // Scale and minimum of sub-block j as PackedScales stores them.

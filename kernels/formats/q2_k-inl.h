@@ -6,6 +6,8 @@
 #define QUERN_KERNELS_FORMATS_Q2_K_INL_H_
 #endif
 
+#include <cstddef>
+
 #include "kernels/formats/k_affine-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -23,10 +25,7 @@ struct Q2_K {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Ints<L, 256> levels;
-    Encoder<L>(tile, levels).Run();
-    PackPairs<L>(tile.out, 16, levels, 0);
-    PackPairs<L>(tile.out, 48, levels, 128);
+    Encoder<L>(tile).Run();
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {
@@ -50,7 +49,7 @@ struct Q2_K {
     using I = typename L::I;
 
    public:
-    QUERN_LANE Encoder(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
+    explicit QUERN_LANE Encoder(const Tile<L>& tile) : tile_(tile) {}
 
     QUERN_LANE void Run() {
       Ints<L, 16> scale, min;
@@ -64,15 +63,31 @@ struct Q2_K {
         d = RoundScales(scale_, scale);
         dmin = RoundScales(minus_, min);
       }
+      Ints<L, 16> packed;
       for (int j = 0; j < 16; ++j) {
-        packed_.Set(j, (scale[j] | L::template Shl<4>(min[j])) & L::SetI(0xff));
+        packed.Set(j, (scale[j] | L::template Shl<4>(min[j])) & L::SetI(0xff));
       }
-      PackBytes<L, 16>(tile_.out, 0, packed_);
+      PackBytes<L, 16>(tile_.out, offsetof(Block, scales), packed);
       const I half_d = ToHalf<L>(d);
       const I half_dmin = ToHalf<L>(dmin);
-      tile_.out.Half(80, half_d);
-      tile_.out.Half(82, half_dmin);
-      for (int j = 0; j < 16; ++j) Requantize(j, FromHalf<L>(half_d), FromHalf<L>(half_dmin));
+      tile_.out.Half(offsetof(Block, d), half_d);
+      tile_.out.Half(offsetof(Block, dmin), half_dmin);
+      FinalLevels<L, 16, 0, 3, true> final_levels;
+      for (int j = 0; j < 16; ++j) {
+        final_levels.Set(j, FromHalf<L>(half_d) * L::ToFloat(packed[j] & L::SetI(15)),
+                         FromHalf<L>(half_dmin) * L::ToFloat(L::template Shr<4>(packed[j])),
+                         widest_[j]);
+      }
+      const auto searched = [&](int j, Ints<L, 16>& codes) HWY_ATTR {
+        const In<L> x = tile_.x.From(16 * j);
+        for (int i = 0; i < 16; ++i) {
+          codes.Set(i, AffineLevel<L, 3>(inverse_[j], base_[j], x[i]));
+        }
+      };
+      final_levels.Write(tile_, searched, [](const uint8_t* codes, uint8_t* block) {
+        JoinPairs<0>(codes, block + offsetof(Block, qs));
+        JoinPairs<0>(codes + 128, block + offsetof(Block, qs) + 32);
+      });
     }
 
    private:
@@ -81,6 +96,7 @@ struct Q2_K {
       minus_.Set(j, fit.minus);
       inverse_.Set(j, fit.inverse);
       base_.Set(j, fit.base);
+      widest_.Set(j, fit.widest);
     }
 
     QUERN_LANE void FitPlain() {
@@ -117,26 +133,8 @@ struct Q2_K {
       return L::Select(some, max / L::Set(15), L::Set(0));
     }
 
-    // See AffineSuperBlock::Requantize.
-    QUERN_LANE void Requantize(int j, F super_d, F super_dmin) {
-      const F d = super_d * L::ToFloat(packed_[j] & L::SetI(15));
-      const F dmin = super_dmin * L::ToFloat(L::template Shr<4>(packed_[j]));
-      const auto stays = d == L::Set(0);
-      const In<L> x = tile_.x.From(16 * j);
-      QuotientLevels<L, 16>(
-          d, 0, 3, [&](int i) HWY_ATTR { return x[i] + dmin; },
-          [&](int i, I level) HWY_ATTR { levels_.Set(16 * j + i, level); });
-      if (!L::Any(stays)) return;
-      for (int i = 16 * j; i < 16 * j + 16; ++i) {
-        const I found = AffineLevel<L, 3>(inverse_[j], base_[j], tile_.x[i]);
-        levels_.Set(i, L::Select(stays, found, levels_[i]));
-      }
-    }
-
     const Tile<L>& tile_;
-    Ints<L, 256>& levels_;
-    Floats<L, 16> scale_, minus_, inverse_, base_, weight_;
-    Ints<L, 16> packed_;
+    Floats<L, 16> scale_, minus_, inverse_, base_, widest_, weight_;
   };
 };
 

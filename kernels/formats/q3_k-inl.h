@@ -6,7 +6,10 @@
 #define QUERN_KERNELS_FORMATS_Q3_K_INL_H_
 #endif
 
-#include "kernels/formats/k_affine-inl.h"
+#include <cstddef>
+
+#include "kernels/formats/final_levels-inl.h"
+#include "kernels/formats/legacy-inl.h"
 #include "kernels/formats/q3_k_plain-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -23,20 +26,7 @@ struct Q3_K {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Ints<L, 256> levels;
-    Encoder<L>(tile, levels).Run();
-    for (int i = 0; i < 32; i += 4) {
-      const auto third = [&](int k) HWY_ATTR {
-        typename L::I bits = L::SetI(0);
-        for (int b = 7; b >= 0; --b) {
-          bits = L::template Shl<1>(bits) | L::template Shr<2>(levels[32 * b + i + k]);
-        }
-        return bits;
-      };
-      tile.out.Word(i, JoinBytes<L>(third(0), third(1), third(2), third(3)));
-    }
-    PackPairs<L>(tile.out, 32, levels, 0);
-    PackPairs<L>(tile.out, 64, levels, 128);
+    Encoder<L>(tile).Run();
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {
@@ -61,21 +51,42 @@ struct Q3_K {
     using I = typename L::I;
 
    public:
-    QUERN_LANE Encoder(const Tile<L>& tile, Ints<L, 256>& levels) : tile_(tile), levels_(levels) {}
+    explicit QUERN_LANE Encoder(const Tile<L>& tile) : tile_(tile) {}
 
     QUERN_LANE void Run() {
       Ints<L, 16> scale;  // 0 to 63
       const F d = tile_.weighted ? FitWeighted(scale) : FitPlain(scale);
       WriteScales(scale);
       const I half_d = ToHalf<L>(d);
-      tile_.out.Half(108, half_d);
-      for (int j = 0; j < 16; ++j) Requantize(j, FromHalf<L>(half_d), scale[j]);
+      tile_.out.Half(offsetof(Block, d), half_d);
+      FinalLevels<L, 16, -4, 3, false> final_levels;
+      for (int j = 0; j < 16; ++j) {
+        const F step = FromHalf<L>(half_d) * L::ToFloat(scale[j] - L::SetI(32));
+        final_levels.Set(j, step, L::Set(0), widest_[j]);
+      }
+      const auto searched = [&](int j, Ints<L, 16>& codes) HWY_ATTR {
+        const In<L> x = tile_.x.From(16 * j);
+        PlainLevels<L> plain;
+        if (!tile_.weighted) {
+          plain.Round(x);
+          plain.MoveAll(x);
+        }
+        for (int i = 0; i < 16; ++i) {
+          codes.Set(i, tile_.weighted ? SymmetricLevel<L, 4>(inverse_[j], offset_[j], x[i])
+                                      : plain.Code(i));
+        }
+      };
+      final_levels.Write(tile_, searched, [](const uint8_t* codes, uint8_t* block) {
+        JoinTops<2>(codes, block + offsetof(Block, hmask));
+        JoinPairs<0>(codes, block + offsetof(Block, qs));
+        JoinPairs<0>(codes + 128, block + offsetof(Block, qs) + 32);
+      });
     }
 
    private:
     QUERN_LANE F FitPlain(Ints<L, 16>& rounded) {
       Floats<L, 16> scale;
-      PlainFit<L>(tile_.x, levels_, scale).Run();
+      PlainFit<L>(tile_, scale, widest_).Run();
       const F max = FindExtreme<L, 16>(scale).value;
       const auto none = max == L::Set(0);
       const F inverse = L::Set(-32) / max;
@@ -97,9 +108,9 @@ struct Q3_K {
         sum.Set(j, total);
         const SymmetricFit<L> fit = FitSymmetric<L, 16, 4>(x, weights);
         scale.Set(j, fit.scale);
-        for (int i = 0; i < 16; ++i) {
-          levels_.Set(16 * j + i, SymmetricLevel<L, 4>(fit.inverse, fit.offset, x[i]));
-        }
+        inverse_.Set(j, fit.inverse);
+        offset_.Set(j, fit.offset);
+        widest_.Set(j, fit.widest);
       }
       const SymmetricFit<L> fit = FitSymmetric<L, 16, 32>(scale, sum);
       for (int j = 0; j < 16; ++j) {
@@ -109,31 +120,19 @@ struct Q3_K {
     }
 
     QUERN_LANE void WriteScales(const Ints<L, 16>& scale) {
-      PackNibbles<L, 8>(tile_.out, 96, scale, 0, 8);
+      PackNibbles<L, 8>(tile_.out, offsetof(Block, scales), scale, 0, 8);
       const auto upper = [&](int k) HWY_ATTR {
         const auto two = [&](int j) HWY_ATTR { return L::template Shr<4>(scale[j]) & L::SetI(3); };
         return two(k) | L::template Shl<2>(two(k + 4)) | L::template Shl<4>(two(k + 8)) |
                L::template Shl<6>(two(k + 12));
       };
-      tile_.out.Word(104, JoinBytes<L>(upper(0), upper(1), upper(2), upper(3)));
-    }
-
-    // See AffineSuperBlock::Requantize.
-    QUERN_LANE void Requantize(int j, F super_d, I scale) {
-      const F d = super_d * L::ToFloat(scale - L::SetI(32));
-      const auto stays = d == L::Set(0);
-      const In<L> x = tile_.x.From(16 * j);
-      Ints<L, 16> found;
-      QuotientLevels<L, 16>(
-          d, -4, 3, [&](int i) HWY_ATTR { return x[i]; },
-          [&](int i, I level) HWY_ATTR { found.Set(i, level + L::SetI(4)); });
-      for (int i = 0; i < 16; ++i) {
-        levels_.Set(16 * j + i, L::Select(stays, levels_[16 * j + i], found[i]));
-      }
+      tile_.out.Word(offsetof(Block, scales) + 8,
+                     JoinBytes<L>(upper(0), upper(1), upper(2), upper(3)));
     }
 
     const Tile<L>& tile_;
-    Ints<L, 256>& levels_;
+    Floats<L, 16> widest_, inverse_;
+    Ints<L, 16> offset_;
   };
 };
 

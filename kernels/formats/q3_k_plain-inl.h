@@ -7,6 +7,7 @@
 #endif
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/formats/search-inl.h"
 #include "kernels/lane_pair-inl.h"
@@ -24,16 +25,19 @@ struct PlainLevels {
 
   Floats<L, 16> level, lx, l2;  // and the terms of the sums
   F sum_lx, sum_l2;
+  Extreme<L> extreme;
   M zero;
 
   HWY_INLINE void Round(const In<L>& x) {
-    const Extreme<L> extreme = FindExtreme<L, 16>(x);
+    extreme = FindExtreme<L, 16>(x);
     zero = extreme.magnitude < L::Set(kZeroGroup);
     const F inverse = L::Set(-4) / extreme.value;
     F total_lx = L::Set(0), total_l2 = L::Set(0);
     for (int i = 0; i < 16; ++i) {
       const F w = x[i] * x[i];
-      const F l = SmallLevel<L>(inverse * x[i], -4, 3);
+      // The extreme itself becomes -4, so none is below.
+      const F rounded = (inverse * x[i] + L::Set(kRoundingMagic)) - L::Set(kRoundingMagic);
+      const F l = L::Min(rounded, L::Set(3));
       const F term_lx = (w * x[i]) * l, term_l2 = (w * l) * l;
       level.Set(i, l);
       lx.Set(i, term_lx);
@@ -45,52 +49,56 @@ struct PlainLevels {
     sum_l2 = total_l2;
   }
 
-  // Where the first round may move a weight: slx is positive, which it is for no weight if the
-  // extreme is, and the level not surely the rounded x * sl2 / slx. The margin is far above the
-  // rounding errors, as long as slx is a normal number.
-  QUERN_LANE M MayMove(const In<L>& in) const {
-    M stays = L::Not(L::Set(0) < L::Set(0));
-    F least = L::Set(1), most = L::Set(0);
+  // Where a round may move a weight. It moves none of level l where q = x * sl2 / slx rounds to l,
+  // with slx = sum_lx - lx, sl2 = sum_l2 - l2, or where slx <= 0.
+  //
+  // If the extreme is positive, no level has its weight's sign, so no lx is positive, and as float
+  // sums are monotonic neither is any slx. Else let r = x * sum_l2 / sum_lx and share = lx /
+  // sum_lx. As x * l2 = l * lx, q - l = (r - l) / (1 - share): so q is within 1/2 of l if r - l is
+  // within (1 - share) / 2, and r may be cut off at the outermost levels, which stand for all
+  // beyond. All this up to rounding: with r below 128 its error is below 2^-16, for which 0.499 and
+  // the 2^-14 leave room, and q is below 2^20.
+  QUERN_LANE M MayMove(const In<L>& x) const {
+    const F ratio = sum_l2 / sum_lx, per_lx = L::Set(0.499f) / sum_lx;
+    // Denormal sums are less exact.
+    M stays = L::And(extreme.magnitude * ratio<L::Set(128), sum_lx> L::Set(1e-30f));
     for (int i = 0; i < 16; ++i) {
+      const F r = L::Min(L::Set(3), L::Max(L::Set(-4), x[i] * ratio));
+      const F room = L::Set(0.499f - 0x1p-14f) - lx[i] * per_lx;
+      stays = L::And(stays, L::Abs(r - level[i]) < room);
+    }
+    return L::Not(L::Or(stays, L::Or(zero, extreme.value > L::Set(0))));
+  }
+
+  // One round. Returns where it moved a weight.
+  HWY_INLINE M Move(const In<L>& x) {
+    M moved = L::Set(1) < L::Set(0);
+    for (int i = 0; i < 16; ++i) {
+      const F w = x[i] * x[i];
       const F old = level[i];
       const F slx = sum_lx - lx[i];
       const F sl2 = sum_l2 - l2[i];
-      // The outermost levels stand for all beyond them.
-      const F low = L::Select(old == L::Set(-4), L::Set(-1e9f), old - L::Set(0.499f));
-      const F high = L::Select(old == L::Set(3), L::Set(1e9f), old + L::Set(0.499f));
-      const F wanted = in[i] * sl2;
-      stays = L::And(stays, L::And(wanted > low * slx, wanted < high * slx));
-      least = L::Min(slx, least);
-      most = L::Max(slx, most);
+      // The extreme keeps a level of its own sign, so quotients stay below 2^11.
+      const F l = SmallLevel<L>((x[i] * sl2) / slx, -4, 3);
+      const F term_lx = (w * x[i]) * l, term_l2 = (w * l) * l;
+      const F new_slx = slx + term_lx;
+      const F new_sl2 = sl2 + term_l2;
+      const M fits = L::And(L::Min(slx, new_sl2) > L::Set(0),
+                            (new_slx * new_slx) * sum_l2 > (sum_lx * sum_lx) * new_sl2);
+      const M better = L::And(fits, L::Not(l == old));
+      level.Set(i, L::Select(better, l, old));
+      lx.Set(i, L::Select(better, term_lx, lx[i]));
+      l2.Set(i, L::Select(better, term_l2, l2[i]));
+      sum_lx = L::Select(better, new_slx, sum_lx);
+      sum_l2 = L::Select(better, new_sl2, sum_l2);
+      moved = L::Or(moved, better);
     }
-    stays = L::And(stays, least > L::Set(1e-30f));
-    return L::Not(L::Or(stays, L::Or(zero, most <= L::Set(0))));
+    return moved;
   }
 
-  QUERN_LANE void Move(const In<L>& x) {
+  QUERN_LANE void MoveAll(const In<L>& x) {
     for (int round = 0; round < 5; ++round) {
-      M changed = L::Set(1) < L::Set(0);
-      for (int i = 0; i < 16; ++i) {
-        const F w = x[i] * x[i];
-        const F old = level[i];
-        F slx = sum_lx - lx[i];
-        F sl2 = sum_l2 - l2[i];
-        const M defined = slx > L::Set(0);
-        const F l = Level<L>((x[i] * sl2) / slx, -4, 3);
-        const F term_lx = (w * x[i]) * l, term_l2 = (w * l) * l;
-        slx = slx + term_lx;
-        sl2 = sl2 + term_l2;
-        const M better =
-            L::And(L::And(defined, L::Not(l == old)),
-                   L::And(sl2 > L::Set(0), (slx * slx) * sum_l2 > (sum_lx * sum_lx) * sl2));
-        level.Set(i, L::Select(better, l, old));
-        lx.Set(i, L::Select(better, term_lx, lx[i]));
-        l2.Set(i, L::Select(better, term_l2, l2[i]));
-        sum_lx = L::Select(better, slx, sum_lx);
-        sum_l2 = L::Select(better, sl2, sum_l2);
-        changed = L::Or(changed, better);
-      }
-      if (!L::Any(changed)) break;
+      if (!L::Any(Move(x))) break;
     }
   }
 
@@ -103,83 +111,112 @@ struct PlainLevels {
   }
 };
 
-// Levels -4 to 3 for the sub-blocks of 16 weights of q3_K without an importance matrix: by
-// rounding, then up to five rounds in which each weight may move to the level that its neighbours'
-// scale wants, if the fit gets better by it (facts: make_q3_quants). Each step waits for the one
-// before it, but of normal weights only one sub-block in five has one that moves at all: those
-// are told by a test without such waits, and collected until they fill the lanes.
+// The scales of the sub-blocks of 16 weights of q3_K without an importance matrix: levels -4 to 3
+// by rounding, then up to five rounds in which each weight may move to the level that its
+// neighbours' scale wants, if the fit gets better by it (facts: make_q3_quants). Each step waits
+// for the one before it, but of normal weights only one sub-block in five has one that moves at
+// all, and few of these another one after the first round. A test without such waits tells them,
+// and they are collected until they fill the lanes, for one round first and then for all five.
 template <class L>
 class PlainFit {
-  using M = typename L::M;
   // Twice the lanes for what waits for itself.
   using Wide = PairLane<L>;
   // A single lane has nothing to collect for.
   static constexpr bool kAlone = L::kMax == 1;
 
+  // Sub-blocks that wait, and where their scales belong.
+  struct Queue {
+    const float* from[Wide::kMax];
+    float* to[Wide::kMax];
+    int size = 0;
+
+    void Add(const float* weights, float* scale) {
+      from[size] = weights;
+      to[size++] = scale;
+    }
+    bool full() const { return size == Wide::kMax; }
+  };
+
  public:
-  // x: 256 weights. Writes levels 0 to 7, and the scale of each sub-block.
-  QUERN_LANE PlainFit(const In<L>& x, Ints<L, 256>& levels, Floats<L, 16>& scale)
-      : x_(x), levels_(levels), scale_(scale) {}
+  // Writes the scale of each sub-block and its largest magnitude.
+  QUERN_LANE PlainFit(const Tile<L>& tile, Floats<L, 16>& scale, Floats<L, 16>& widest)
+      : tile_(tile), scale_(scale), widest_(widest) {}
 
   QUERN_LANE void Run() {
     for (int j = 0; j < 16; ++j) {
-      const In<L> x = x_.From(16 * j);
+      const In<L> x = tile_.x.From(16 * j);
       PlainLevels<L> fit;
       fit.Round(x);
-      const M moves = fit.MayMove(x);
+      widest_.Set(j, fit.extreme.magnitude);
+      const auto moves = fit.MayMove(x);
       if constexpr (kAlone) {
-        if (L::Any(moves)) fit.Move(x);
+        if (L::Any(moves)) fit.MoveAll(x);
       }
-      for (int i = 0; i < 16; ++i) levels_.Set(16 * j + i, fit.Code(i));
       scale_.Set(j, fit.Scale());
       if constexpr (!kAlone) {
-        if (L::Any(moves)) Collect(16 * j, moves);
+        if (L::Any(moves)) Collect(j, moves);
       }
     }
     if constexpr (!kAlone) {
-      if (waiting_ > 0) MoveWaiting();
+      if (once_.size > 0) MoveOnce();
+      if (often_.size > 0) MoveOften();
     }
   }
 
  private:
-  QUERN_LANE void Collect(int first, M moves) {
+  void Collect(int j, typename L::M moves) {
     alignas(64) int32_t wanted[L::kMax];
     L::StoreI(L::Select(moves, L::SetI(1), L::SetI(0)), wanted);
     for (int lane = 0; lane < L::kMax; ++lane) {
       if (!wanted[lane]) continue;
-      at_[waiting_++] = first * L::kMax + lane;
-      if (waiting_ == Wide::kMax) MoveWaiting();
+      once_.Add(tile_.blocks[lane] + 16 * j, scale_.values + j * L::kMax + lane);
+      if (once_.full()) MoveOnce();
     }
   }
 
-  // The sub-blocks that wait, one a lane; the lanes beyond them repeat the first.
-  QUERN_LANE void MoveWaiting() {
-    std::fill(at_ + waiting_, at_ + Wide::kMax, at_[0]);
-    Floats<Wide, 16> x;
-    const typename Wide::I at = Wide::LoadI(at_);
-    for (int i = 0; i < 16; ++i) x.Set(i, Wide::Lookup(x_.values + i * L::kMax, at));
+  // The sub-blocks of a queue, one a lane; the lanes beyond them repeat the first.
+  static void Load(Queue& queue, Floats<Wide, 16>& x) {
+    std::fill(queue.from + queue.size, queue.from + Wide::kMax, queue.from[0]);
+    Wide::Interleave(queue.from, 16, x.values);
+  }
+
+  void MoveOnce() {
+    Floats<Wide, 16> weights;
+    Load(once_, weights);
+    const In<Wide> x{weights.values};
     PlainLevels<Wide> fit;
-    fit.Round(In<Wide>{x.values});
-    fit.Move(In<Wide>{x.values});
-    Ints<Wide, 16> levels;
-    for (int i = 0; i < 16; ++i) levels.Set(i, fit.Code(i));
+    fit.Round(x);
+    fit.Move(x);
     alignas(64) float scales[Wide::kMax];
     Wide::Store(fit.Scale(), scales);
-    for (int lane = 0; lane < waiting_; ++lane) {
-      for (int i = 0; i < 16; ++i) {
-        levels_.values[at_[lane] + i * L::kMax] = levels.values[i * Wide::kMax + lane];
-      }
-      const int j = at_[lane] / (16 * L::kMax);
-      scale_.values[j * L::kMax + at_[lane] % L::kMax] = scales[lane];
+    alignas(64) int32_t restless[Wide::kMax];
+    Wide::StoreI(Wide::Select(fit.MayMove(x), Wide::SetI(1), Wide::SetI(0)), restless);
+    for (int lane = 0; lane < once_.size; ++lane) {
+      *once_.to[lane] = scales[lane];
+      if (!restless[lane]) continue;
+      often_.Add(once_.from[lane], once_.to[lane]);
+      if (often_.full()) MoveOften();
     }
-    waiting_ = 0;
+    once_.size = 0;
   }
 
-  const In<L>& x_;
-  Ints<L, 256>& levels_;
+  void MoveOften() {
+    Floats<Wide, 16> weights;
+    Load(often_, weights);
+    const In<Wide> x{weights.values};
+    PlainLevels<Wide> fit;
+    fit.Round(x);
+    fit.MoveAll(x);
+    alignas(64) float scales[Wide::kMax];
+    Wide::Store(fit.Scale(), scales);
+    for (int lane = 0; lane < often_.size; ++lane) *often_.to[lane] = scales[lane];
+    often_.size = 0;
+  }
+
+  const Tile<L>& tile_;
   Floats<L, 16>& scale_;
-  alignas(64) int32_t at_[Wide::kMax];  // in x_: the first weights of the sub-blocks that wait
-  int waiting_ = 0;
+  Floats<L, 16>& widest_;
+  std::conditional_t<kAlone, int, Queue> once_{}, often_{};
 };
 
 }  // namespace HWY_NAMESPACE

@@ -6,6 +6,8 @@
 #define QUERN_KERNELS_FORMATS_Q4_K_INL_H_
 #endif
 
+#include <cstddef>
+
 #include "kernels/formats/k_affine-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -22,11 +24,13 @@ struct Q4_K {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Ints<L, 256> levels;
-    AffineSuperBlock<L, 15>(tile, levels).Run({-1.0f, 0.1f, 20}, false);
-    for (int k = 0; k < 4; ++k) {
-      PackNibbles<L, 32>(tile.out, 16 + 32 * k, levels, 64 * k, 64 * k + 32);
-    }
+    const auto pack = [](const uint8_t* codes, uint8_t* block) {
+      uint8_t* qs = block + offsetof(Block, qs);
+      for (int k = 0; k < 4; ++k) {
+        JoinNibbles(codes + 64 * k, codes + 64 * k + 32, 32, qs + 32 * k);
+      }
+    };
+    AffineSuperBlock<L, 15>(tile).Run({-1.0f, 0.1f, 20}, false, pack);
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {

@@ -6,6 +6,8 @@
 #define QUERN_KERNELS_FORMATS_Q5_K_INL_H_
 #endif
 
+#include <cstddef>
+
 #include "kernels/formats/k_affine-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -21,21 +23,14 @@ struct Q5_K {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Ints<L, 256> levels;
-    AffineSuperBlock<L, 31>(tile, levels).Run({-0.5f, 0.1f, 15}, true);
-    for (int i = 0; i < 32; i += 4) {
-      const auto fifth = [&](int k) HWY_ATTR {
-        typename L::I bits = L::SetI(0);
-        for (int j = 7; j >= 0; --j) {
-          bits = L::template Shl<1>(bits) | L::template Shr<4>(levels[32 * j + i + k]);
-        }
-        return bits;
-      };
-      tile.out.Word(16 + i, JoinBytes<L>(fifth(0), fifth(1), fifth(2), fifth(3)));
-    }
-    for (int k = 0; k < 4; ++k) {
-      PackNibbles<L, 32>(tile.out, 48 + 32 * k, levels, 64 * k, 64 * k + 32);
-    }
+    const auto pack = [](const uint8_t* codes, uint8_t* block) {
+      JoinTops<4>(codes, block + offsetof(Block, qh));
+      uint8_t* qs = block + offsetof(Block, qs);
+      for (int k = 0; k < 4; ++k) {
+        JoinNibbles(codes + 64 * k, codes + 64 * k + 32, 32, qs + 32 * k);
+      }
+    };
+    AffineSuperBlock<L, 31>(tile).Run({-0.5f, 0.1f, 15}, true, pack);
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {

@@ -6,7 +6,10 @@
 #define QUERN_KERNELS_FORMATS_Q6_K_INL_H_
 #endif
 
-#include "kernels/formats/k_affine-inl.h"
+#include <cstddef>
+
+#include "kernels/formats/final_levels-inl.h"
+#include "kernels/formats/legacy-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -36,20 +39,29 @@ struct Q6_K {
     const F inverse = L::Set(-128) / widest.value;
     const I half_d = L::Select(zero, L::SetI(0), ToHalf<L>(L::Set(1) / inverse));
     const F super_d = FromHalf<L>(half_d);
-    Ints<L, 256> levels;
+    tile.out.Half(offsetof(Block, d), half_d);
     Ints<L, 16> rounded;
+    FinalLevels<L, 16, -32, 31, false> final_levels;
     for (int j = 0; j < 16; ++j) {
       const I level = L::Min(NearestInt<L>(inverse * scale[j]), L::SetI(127));
       rounded.Set(j, L::Select(zero, L::SetI(0), level));
-      Requantize<L>(tile.x.From(16 * j), super_d * L::ToFloat(rounded[j]), fits[j], zero, 16 * j,
-                    levels);
+      final_levels.Set(j, super_d * L::ToFloat(rounded[j]), L::Set(0), fits[j].widest);
     }
-    for (int h = 0; h < 2; ++h) {
-      PackNibbles<L, 64>(tile.out, 64 * h, levels, 128 * h, 128 * h + 64);
-      PackUpper<L>(tile.out, 128 + 32 * h, levels, 128 * h);
-    }
-    PackBytes<L, 16>(tile.out, 192, rounded);
-    tile.out.Half(208, half_d);
+    PackBytes<L, 16>(tile.out, offsetof(Block, scales), rounded);
+    const auto searched = [&](int j, Ints<L, 16>& codes) HWY_ATTR {
+      const In<L> x = tile.x.From(16 * j);
+      for (int i = 0; i < 16; ++i) {
+        const I code = SymmetricLevel<L, 32>(fits[j].inverse, fits[j].offset, x[i]);
+        codes.Set(i, L::Select(zero, L::SetI(0), code));
+      }
+    };
+    final_levels.Write(tile, searched, [](const uint8_t* codes, uint8_t* block) {
+      for (int h = 0; h < 2; ++h) {
+        const uint8_t* half = codes + 128 * h;
+        JoinNibbles(half, half + 64, 64, block + offsetof(Block, ql) + 64 * h);
+        JoinPairs<4>(half, block + offsetof(Block, qh) + 32 * h);
+      }
+    });
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {
@@ -79,39 +91,6 @@ struct Q6_K {
       weights.Set(i, tile.weighted ? tile.importance[first + i] : x[i] * x[i]);
     }
     return FitSymmetric<L, 16, 32>(x, weights);
-  }
-
-  // The final levels, for the scale as it is stored. Where that came out as 0 the levels of the
-  // search stay; where the super-block is `zero`, they are 0.
-  template <class L>
-  static QUERN_LANE void Requantize(const In<L>& x, typename L::F d, const SymmetricFit<L>& fit,
-                                    typename L::M zero, int first, Ints<L, 256>& levels) {
-    using I = typename L::I;
-    QuotientLevels<L, 16>(
-        d, -32, 31, [&](int i) HWY_ATTR { return x[i]; },
-        [&](int i, I level) HWY_ATTR { levels.Set(first + i, level + L::SetI(32)); });
-    const auto stays = d == L::Set(0);
-    if (!L::Any(stays)) return;
-    for (int i = 0; i < 16; ++i) {
-      const I searched = SymmetricLevel<L, 32>(fit.inverse, fit.offset, x[i]);
-      const I chosen = L::Select(stays, searched, levels[first + i]);
-      levels.Set(first + i, L::Select(zero, L::SetI(0), chosen));
-    }
-  }
-
-  template <class L>
-  static QUERN_LANE void PackUpper(const Out<L>& out, int offset, const Ints<L, 256>& levels,
-                                   int first) {
-    for (int b = 0; b < 32; b += 4) {
-      const auto byte = [&](int k) HWY_ATTR {
-        const int i = first + b + k;
-        return L::template Shr<4>(levels[i]) |
-               L::template Shl<2>(L::template Shr<4>(levels[i + 32])) |
-               L::template Shl<4>(L::template Shr<4>(levels[i + 64])) |
-               L::template Shl<6>(L::template Shr<4>(levels[i + 96]));
-      };
-      out.Word(offset + b, JoinBytes<L>(byte(0), byte(1), byte(2), byte(3)));
-    }
   }
 };
 

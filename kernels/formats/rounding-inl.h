@@ -43,32 +43,6 @@ HWY_INLINE typename L::F SmallLevel(typename L::F value, int low, int high) {
                 L::Set(static_cast<float>(high)));
 }
 
-// take(i, level) for the levels NearestInt(value(i) / d), clamped, of N values. A division costs as
-// much as ten multiplications, and the product with 1 / d, which is off by 2^-22 of itself at most,
-// rounds to the same level unless it is nearly half way between two of them. Low and high are from
-// -64 to 64.
-template <class L, int N, class Value, class Take>
-HWY_INLINE void QuotientLevels(typename L::F d, int low, int high, const Value& value,
-                               const Take& take) {
-  using F = typename L::F;
-  const F magic = L::Set(kRoundingMagic);
-  const F inverse = L::Set(1) / d;
-  F largest = L::Set(0);
-  // A product with a denormal inverse may be further off.
-  auto sure = L::And(L::Abs(inverse) > L::Set(1e-37f), L::Abs(inverse) < L::Set(1e37f));
-  for (int i = 0; i < N; ++i) {
-    const F quotient = value(i) * inverse;
-    const F level = (quotient + magic) - magic;
-    sure = L::And(sure, L::Abs(quotient - level) < L::Set(0.49997f));
-    largest = L::Max(L::Abs(quotient), largest);
-    const F clamped =
-        L::Min(L::Max(level, L::Set(static_cast<float>(low))), L::Set(static_cast<float>(high)));
-    take(i, NearestInt<L>(clamped));
-  }
-  if (L::All(L::And(sure, largest < L::Set(kLevelLimit / 2)))) return;
-  for (int i = 0; i < N; ++i) take(i, Clamp<L>(NearestInt<L>(value(i) / d), low, high));
-}
-
 // roundf, for what fits into 22 bits: half away from zero. The addend is the largest float below a
 // half, so that 0.49999997 stays below one.
 template <class L>

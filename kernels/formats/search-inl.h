@@ -59,6 +59,7 @@ struct SymmetricFit {
   typename L::F scale;
   typename L::F inverse;  // what the weights are multiplied by before rounding
   typename L::I offset;   // kHalf; with scale, inverse and levels 0 where all is (almost) zero
+  typename L::F widest;   // the largest magnitude
 };
 
 template <class L, int kHalf>
@@ -111,12 +112,16 @@ inline QUERN_LANE SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
   const auto [lx, l2] = first_sums[0];
   fit.scale = L::Select(l2 == L::Set(0), L::Set(0), lx / l2);
   F best = fit.scale * lx;
+  const F one_over = L::Set(1) / extreme.value;
+  const bool normal =
+      L::All(L::And(extreme.magnitude > L::Set(1e-30f), extreme.magnitude < L::Set(1e30f)));
   // No magnitude exceeds kHalf + step / 10 before it is rounded.
   constexpr int kSteps[18] = {-9, -8, -7, -6, -5, -4, -3, -2, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9};
   for (int k = 0; k < 18; k += 2) {
     F inverse[2];
     for (int t = 0; t < 2; ++t) {
-      inverse[t] = L::Set(-(kHalf + 0.1f * static_cast<float>(kSteps[k + t]))) / extreme.value;
+      const F wanted = L::Set(-(kHalf + 0.1f * static_cast<float>(kSteps[k + t])));
+      inverse[t] = normal ? L::Quotient(wanted, extreme.value, one_over) : wanted / extreme.value;
     }
     LevelSums<L> sums[2];
     if (kSteps[k + 1] < -5) {
@@ -139,6 +144,7 @@ inline QUERN_LANE SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
   fit.scale = L::Select(zero, L::Set(0), fit.scale);
   fit.inverse = L::Select(zero, L::Set(0), fit.inverse);
   fit.offset = L::Select(zero, L::SetI(0), L::SetI(kHalf));
+  fit.widest = extreme.magnitude;
   return fit;
 }
 
@@ -149,6 +155,7 @@ struct AffineFit {
   typename L::F minus;
   typename L::F inverse;  // levels are (x - base) * inverse, rounded; 0 where all weights are alike
   typename L::F base;
+  typename L::F widest;  // the largest magnitude of a weight
 };
 
 template <class L, int kTop>
@@ -284,6 +291,7 @@ inline QUERN_LANE AffineFit<L> FitAffine(const In<L>& x, const Floats<L, N>& w,
     min = L::Select(better, trial.min, min);
   }
   fit.minus = L::Neg(L::Select(flat, first_min, min));
+  fit.widest = L::Max(L::Abs(high), L::Abs(search.low));
   fit.scale = L::Select(flat, L::Set(0), fit.scale);
   fit.inverse = L::Select(flat, L::Set(0), fit.inverse);
   return fit;
