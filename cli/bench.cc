@@ -20,7 +20,7 @@ namespace {
 struct Options {
   std::string model;
   int64_t prompt = 512, generate = 128, repetitions = 5;
-  KvType kv_type = KvType::kF16;
+  KvTypes cache;
   int threads = 0;
   bool json = false;
 };
@@ -37,16 +37,16 @@ std::vector<TokenId> SomeTokens(int64_t count, int64_t vocab) {
 }
 
 // Seconds to read the tokens into an empty cache, the last one's logits included.
-double SecondsToRead(Runner& runner, std::span<const TokenId> tokens, KvType kv_type) {
+double SecondsToRead(Runner& runner, std::span<const TokenId> tokens, KvTypes cache_types) {
   const auto start = std::chrono::steady_clock::now();
-  runner.LogitsAfter(tokens, kv_type);
+  runner.LogitsAfter(tokens, cache_types);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // Seconds to read them one by one, each with its logits.
-double SecondsToGenerate(Runner& runner, std::span<const TokenId> tokens, KvType kv_type) {
+double SecondsToGenerate(Runner& runner, std::span<const TokenId> tokens, KvTypes cache_types) {
   const Weights& weights = runner.weights();
-  KvCache cache(weights.hyper(), std::ssize(tokens), kv_type);
+  KvCache cache(weights.hyper(), std::ssize(tokens), cache_types);
   std::vector<float> logits(static_cast<size_t>(weights.vocab()));
   const auto start = std::chrono::steady_clock::now();
   for (const TokenId& token : tokens) {
@@ -67,15 +67,15 @@ struct Rates {
   }
 };
 
-using Measure = double (*)(Runner&, std::span<const TokenId>, KvType);
+using Measure = double (*)(Runner&, std::span<const TokenId>, KvTypes);
 
 Rates Repeat(Runner& runner, const Options& options, int64_t count, Measure measure) {
   const auto tokens = SomeTokens(count, runner.weights().vocab());
   // A run before those that count brings the file into memory.
-  measure(runner, std::span(tokens).first(std::min<size_t>(tokens.size(), 16)), options.kv_type);
+  measure(runner, std::span(tokens).first(std::min<size_t>(tokens.size(), 16)), options.cache);
   Rates rates;
   for (int64_t i = 0; i < options.repetitions; ++i) {
-    rates.all.push_back(static_cast<double>(count) / measure(runner, tokens, options.kv_type));
+    rates.all.push_back(static_cast<double>(count) / measure(runner, tokens, options.cache));
   }
   return rates;
 }
@@ -99,6 +99,9 @@ int Run(const Options& options) {
   };
   report("prefill", options.prompt, SecondsToRead);
   report("decode", options.generate, SecondsToGenerate);
+  const int64_t tokens = std::max<int64_t>({options.prompt, options.generate, 1});
+  const int64_t cache = KvCache(runner->weights().hyper(), tokens, options.cache).bytes();
+  out["cache_bytes"] = cache;
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   const double peak = static_cast<double>(usage.ru_maxrss) * 1024;
@@ -107,6 +110,7 @@ int Run(const Options& options) {
     WriteJson(out, kOneLine);
   } else {
     fmt::print("peak memory {:.0f} MB, with the parts of the file that were read\n", peak / 1e6);
+    fmt::print("KV cache    {:.1f} MB for {} tokens\n", static_cast<double>(cache) / 1e6, tokens);
   }
   return 0;
 }
@@ -122,7 +126,7 @@ std::function<int()> DefineBench(const Arguments& arguments) {
       .Within(int64_t{0}, int64_t{1} << 20);
   arguments.Option("-r,--repetitions", options->repetitions, "Runs of each (5)")
       .Within(int64_t{1}, int64_t{10000});
-  AddKvType(arguments, options->kv_type);
+  AddCacheTypes(arguments, options->cache);
   arguments.Threads(options->threads);
   arguments.Flag("--json", options->json, "The result as JSON");
   arguments.Footer("Example:\n  quern bench -m model-q4_k_m.gguf -p 512 -n 64 -t 2");

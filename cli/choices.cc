@@ -20,7 +20,7 @@ namespace {
 struct Options {
   std::string model, data;
   int64_t tasks = 0;
-  KvType kv_type = KvType::kF16;
+  KvTypes cache;
   int threads = 0;
   bool json = false, quiet = false;
 };
@@ -51,7 +51,7 @@ int Run(const Options& options, Parse parse) {
   const auto runner = Runner::Open(options.model);
   const auto progress = MakeProgress(options.quiet);
   const ChoiceScore score = ScoreChoices(
-      runner->forward(), runner->tokenizer(), tasks, options.kv_type, [&](const ChoiceScore& now) {
+      runner->forward(), runner->tokenizer(), tasks, options.cache, [&](const ChoiceScore& now) {
         progress->Step(now.tasks, std::ssize(tasks), fmt::format("{:.4f} %", 100 * now.share()));
       });
   Print(score, options.json);
@@ -69,7 +69,7 @@ std::function<int()> Define(const Arguments& arguments, const char* own_count, i
           fmt::format("--tasks,{}", own_count), options->tasks,
           fmt::format("How many tasks, drawn as llama-perplexity draws them; 0: all ({})", tasks))
       .NonNegative();
-  AddKvType(arguments, options->kv_type);
+  AddCacheTypes(arguments, options->cache);
   arguments.Threads(options->threads);
   arguments.Flag("--json", options->json, "The result as JSON");
   arguments.Quiet(options->quiet);

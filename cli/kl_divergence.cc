@@ -32,7 +32,7 @@ Outcome Compare(const KlDivergenceOptions& options) {
   if (LogitsFile::Is(options.base)) {
     const LogitsFile base(options.base);
     return {CompareWithLogits(base, candidate->forward(), FirstOfChunk(candidate->tokenizer()),
-                              options.method.kv_type, on_chunk),
+                              options.method.cache, on_chunk),
             ProductTypesOf(candidate->weights()), std::nullopt};
   }
   if (options.text.empty()) {

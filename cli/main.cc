@@ -37,10 +37,8 @@ const Command* CalledAs(const char* argv0) {
 // Options that the peers write with one dash and several letters, which would read as several
 // options here.
 constexpr std::pair<std::string_view, const char*> kPeersSpellings[] = {
-    {"-no-cnv", "--no-conversation"},
-    {"-cnv", "--conversation"},
-    {"-st", "--single-turn"},
-    {"-sys", "--system-prompt"},
+    {"-no-cnv", "--no-conversation"}, {"-cnv", "--conversation"}, {"-st", "--single-turn"},
+    {"-sys", "--system-prompt"},      {"-ctk", "--cache-type-k"}, {"-ctv", "--cache-type-v"},
 };
 
 std::vector<std::string> ArgumentsOf(int argc, char** argv) {

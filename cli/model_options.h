@@ -8,10 +8,10 @@ namespace quern::cli {
 
 class Arguments;
 
-// --cache-type f32|f16: elements of the KV cache.
-void AddKvType(const Arguments& arguments, KvType& type);
+// --cache-type-k, --cache-type-v, and --cache-type for both: what the KV cache is made of.
+void AddCacheTypes(const Arguments& arguments, KvTypes& types);
 
-// -c, --chunks, --ppl-stride, --cache-type: how a text is cut and scored.
+// -c, --chunks, --ppl-stride, --cache-type...: how a text is cut and scored.
 void AddScoring(const Arguments& arguments, ScoringOptions& options);
 
 }  // namespace quern::cli

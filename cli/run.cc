@@ -197,7 +197,7 @@ std::function<int()> DefineRun(const Arguments& arguments) {
               "Tokens of the context; 0: as many as the model was trained for (0)")
       .NonNegative();
   AddSampling(arguments, *options);
-  AddKvType(arguments, options->generate.kv_type);
+  AddCacheTypes(arguments, options->generate.cache);
   arguments.Threads(options->threads);
   AddConversation(arguments, *options);
   arguments.Flag("--no-display-prompt", options->no_display_prompt, "Print the continuation alone");

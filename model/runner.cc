@@ -32,10 +32,10 @@ const Tokenizer& Runner::tokenizer() {
   return *tokenizer_;
 }
 
-std::vector<float> Runner::LogitsAfter(std::span<const TokenId> tokens, KvType kv_type) {
+std::vector<float> Runner::LogitsAfter(std::span<const TokenId> tokens, KvTypes cache_types) {
   if (tokens.empty()) Fail(ErrorKind::kUsage, "no tokens are given");
   const auto count = static_cast<int64_t>(tokens.size());
-  KvCache cache(weights_->hyper(), count, kv_type);
+  KvCache cache(weights_->hyper(), count, cache_types);
   const Segment segment{&cache, tokens, count - 1};
   const std::vector<float> hidden = forward_->Run({&segment, 1});
   std::vector<float> logits(static_cast<size_t>(weights_->vocab()));

@@ -22,7 +22,7 @@ enum class StopReason { kEndOfGeneration, kLength, kContext, kCancelled };
 struct GenerateOptions {
   int64_t max_tokens = -1;  // -1: until the model ends or the context is full
   int64_t context = 0;      // tokens that the cache holds; 0: what the model was trained for
-  KvType kv_type = KvType::kF16;
+  KvTypes cache;
   SamplerOptions sampler;
 };
 
@@ -52,7 +52,7 @@ class Runner {
   const Tokenizer& tokenizer();
 
   // Logits[vocab] after the last of these tokens.
-  std::vector<float> LogitsAfter(std::span<const TokenId> tokens, KvType kv_type = KvType::kF32);
+  std::vector<float> LogitsAfter(std::span<const TokenId> tokens, KvTypes cache_types = Type::kF32);
 
   // Continues the prompt, token by token; `on_token` sees each and cancels by returning false.
   // Error kUsage where the prompt is empty or does not fit the context.

@@ -19,7 +19,7 @@ Session::Session(Runner& runner, const GenerateOptions& options)
       sampler_(options.sampler),
       cache_(runner.weights().hyper(),
              options.context > 0 ? options.context : runner.weights().hyper().context,
-             options.kv_type),
+             options.cache),
       logits_(static_cast<size_t>(runner.weights().vocab())) {}
 
 void Session::Read(std::span<const TokenId> tokens) {

@@ -89,14 +89,9 @@ std::string Figures(const Divergence& d) {
   return rows;
 }
 
-std::string CacheText(KvType type) {
-  switch (type) {
-    case KvType::kF32:
-      return "f32";
-    case KvType::kF16:
-      return "f16";
-  }
-  return "";
+std::string CacheText(const KvTypes& types) {
+  if (types.keys == types.values) return std::string(NameOf(types.keys));
+  return fmt::format("keys {}, values {}", NameOf(types.keys), NameOf(types.values));
 }
 
 std::string Method(const Findings& f) {
@@ -113,7 +108,7 @@ std::string Method(const Findings& f) {
                  "{} scored, in {} chunks of {}{}", f.divergence.scored, f.divergence.chunks,
                  f.method.context,
                  f.method.stride > 0 ? fmt::format(" that begin every {}", f.method.stride) : "")) +
-         row("KV cache", CacheText(f.method.kv_type)) +
+         row("KV cache", CacheText(f.method.cache)) +
          row("Activations, candidate", TextOf(f.candidate.products)) +
          row("Activations, reference", TextOf(f.reference.products));
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+
+#include "gguf/types.h"
 
 namespace quern {
 
@@ -13,20 +16,34 @@ struct AttentionShape {
   float scale = 1.0f;  // of the scores, mostly 1 / sqrt(key_dim)
 };
 
-// Elements of a KV cache: float32, or IEEE half.
-enum class KvType { kF32, kF16 };
+// What a KV cache is made of: f32, f16, or q8_0 where a head's length is a multiple of its block.
+struct KvTypes {
+  Type keys = Type::kF16, values = Type::kF16;
 
-// Keys [kv_heads, capacity, key_dim] and values [kv_heads, capacity, value_dim] of one layer.
+  KvTypes() = default;
+  KvTypes(Type both) : keys(both), values(both) {}
+  KvTypes(Type of_keys, Type of_values) : keys(of_keys), values(of_values) {}
+};
+
+// The keys or the values of one layer, [kv_heads, capacity] rows of `dim` elements.
+struct KvRows {
+  Type type;
+  const std::byte* data;
+  int64_t capacity, dim;
+  int64_t row_bytes = RowBytes(type, dim);
+
+  const std::byte* Row(int64_t kv_head, int64_t position) const {
+    return data + (kv_head * capacity + position) * row_bytes;
+  }
+};
+
 struct KvView {
-  KvType type = KvType::kF32;
-  const void* keys = nullptr;
-  const void* values = nullptr;
-  int64_t capacity = 0;
+  KvRows keys, values;
 };
 
 // Writes x[tokens, kv_heads, dim] to cache[kv_heads, capacity, dim] from `position` on.
-void StoreKv(const float* x, int64_t tokens, int64_t kv_heads, int64_t dim, KvType type,
-             int64_t position, int64_t capacity, void* cache);
+void StoreKv(const float* x, int64_t tokens, int64_t kv_heads, int64_t dim, Type type,
+             int64_t position, int64_t capacity, std::byte* cache);
 
 // out[tokens, heads, value_dim] = softmax(scale * q keys) values for q[tokens, heads, key_dim],
 // where the query t stands at position first + t and sees all positions up to its own. All threads.

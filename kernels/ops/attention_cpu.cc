@@ -4,12 +4,13 @@
 // a quantized file.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 #include <vector>
 
 #include "base/error.h"
 #include "base/parallel.h"
-#include "kernels/half.h"
+#include "kernels/codec.h"
 #include "kernels/ops/attention.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -22,33 +23,35 @@
 #include <hwy/highway.h>
 
 #include "kernels/ops/float_rows-inl.h"
+#include "kernels/ops/kv_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-template <class T>
-HWY_INLINE float ScoreOf(const float* q, const T* key, int64_t dim) {
+// Rows of the cache that a few queries meet at a time.
+constexpr int64_t kFewRows = 16;
+
+HWY_INLINE float ScoreOf(const float* q, const float* key, int64_t dim) {
   V sum = hn::Zero(D());
   int64_t i = 0;
   for (; i + FloatLanes() <= dim; i += FloatLanes()) {
-    sum = hn::MulAdd(hn::LoadU(D(), q + i), Widen(key + i), sum);
+    sum = hn::MulAdd(hn::LoadU(D(), q + i), hn::LoadU(D(), key + i), sum);
   }
   float total = hn::GetLane(hn::SumOfLanes(D(), sum));
-  for (; i < dim; ++i) total += q[i] * WidenOne(key + i);
+  for (; i < dim; ++i) total += q[i] * key[i];
   return total;
 }
 
 // out += weight * value
-template <class T>
-HWY_INLINE void Accumulate(float weight, const T* value, int64_t dim, float* out) {
+HWY_INLINE void Accumulate(float weight, const float* value, int64_t dim, float* out) {
   const V w = hn::Set(D(), weight);
   int64_t i = 0;
   for (; i + FloatLanes() <= dim; i += FloatLanes()) {
-    hn::StoreU(hn::MulAdd(w, Widen(value + i), hn::LoadU(D(), out + i)), D(), out + i);
+    hn::StoreU(hn::MulAdd(w, hn::LoadU(D(), value + i), hn::LoadU(D(), out + i)), D(), out + i);
   }
-  for (; i < dim; ++i) out[i] += weight * WidenOne(value + i);
+  for (; i < dim; ++i) out[i] += weight * value[i];
 }
 
 HWY_INLINE float LargestOf(const float* scores, int64_t n) {
@@ -78,27 +81,38 @@ HWY_INLINE float ExpOf(float* scores, int64_t n, float max) {
 }
 
 // All queries of one token that share a key-value head, so that its rows are met while in cache.
-template <class T>
+// room: kFewRows rows of the cache.
 void AttendGroup(const AttentionShape& shape, const KvView& kv, const float* q, int64_t kv_head,
-                 int64_t seen, float* out, std::vector<float>& scores) {
-  const T* keys = static_cast<const T*>(kv.keys) + kv_head * kv.capacity * shape.key_dim;
-  const T* values = static_cast<const T*>(kv.values) + kv_head * kv.capacity * shape.value_dim;
+                 int64_t seen, float* out, std::vector<float>& scores, float* room) {
   const int64_t group = shape.heads / shape.kv_heads;
+  q += kv_head * group * shape.key_dim;
+  out += kv_head * group * shape.value_dim;
   scores.resize(static_cast<size_t>(group * seen));
-  for (int64_t p = 0; p < seen; ++p) {
-    for (int64_t g = 0; g < group; ++g) {
-      const float* query = q + (kv_head * group + g) * shape.key_dim;
-      scores[static_cast<size_t>(g * seen + p)] =
-          shape.scale * ScoreOf(query, keys + p * shape.key_dim, shape.key_dim);
+  for (int64_t start = 0; start < seen; start += kFewRows) {
+    const int64_t count = std::min(kFewRows, seen - start);
+    LoadRows(kv.keys, kv_head, start, count, room, shape.key_dim);
+    for (int64_t p = 0; p < count; ++p) {
+      for (int64_t g = 0; g < group; ++g) {
+        scores[static_cast<size_t>(g * seen + start + p)] =
+            shape.scale * ScoreOf(q + g * shape.key_dim, room + p * shape.key_dim, shape.key_dim);
+      }
     }
   }
   for (int64_t g = 0; g < group; ++g) {
     float* row = scores.data() + g * seen;
-    float* to = out + (kv_head * group + g) * shape.value_dim;
     const float norm = 1.0f / ExpOf(row, seen, LargestOf(row, seen));
-    std::fill_n(to, shape.value_dim, 0.0f);
-    for (int64_t p = 0; p < seen; ++p) {
-      Accumulate(row[p] * norm, values + p * shape.value_dim, shape.value_dim, to);
+    for (int64_t p = 0; p < seen; ++p) row[p] *= norm;
+  }
+  std::fill_n(out, group * shape.value_dim, 0.0f);
+  for (int64_t start = 0; start < seen; start += kFewRows) {
+    const int64_t count = std::min(kFewRows, seen - start);
+    LoadRows(kv.values, kv_head, start, count, room, shape.value_dim);
+    for (int64_t g = 0; g < group; ++g) {
+      const float* weights = scores.data() + g * seen + start;
+      for (int64_t p = 0; p < count; ++p) {
+        Accumulate(weights[p], room + p * shape.value_dim, shape.value_dim,
+                   out + g * shape.value_dim);
+      }
     }
   }
 }
@@ -106,16 +120,12 @@ void AttendGroup(const AttentionShape& shape, const KvView& kv, const float* q, 
 void AttendPiece(const AttentionShape& shape, const KvView& kv, const float* q, int64_t first,
                  int64_t begin, int64_t end, float* out) {
   std::vector<float> scores;
+  std::vector<float> room(static_cast<size_t>(kFewRows * std::max(shape.key_dim, shape.value_dim)));
   for (int64_t i = begin; i < end; ++i) {
     // Neighbouring pieces of work share a head, whose rows then stay in cache.
     const int64_t t = i / shape.kv_heads, kv_head = i % shape.kv_heads;
-    const float* query = q + t * shape.heads * shape.key_dim;
-    float* to = out + t * shape.heads * shape.value_dim;
-    if (kv.type == KvType::kF32) {
-      AttendGroup<float>(shape, kv, query, kv_head, first + t + 1, to, scores);
-    } else {
-      AttendGroup<hwy::float16_t>(shape, kv, query, kv_head, first + t + 1, to, scores);
-    }
+    AttendGroup(shape, kv, q + t * shape.heads * shape.key_dim, kv_head, first + t + 1,
+                out + t * shape.heads * shape.value_dim, scores, room.data());
   }
 }
 
@@ -166,6 +176,7 @@ class Block {
         queries_(static_cast<size_t>(padded_rows_ * shape.key_dim)),
         sums_(static_cast<size_t>(padded_rows_ * value_cols_)),
         scores_(static_cast<size_t>(padded_rows_ * kTile)),
+        four_keys_(static_cast<size_t>(4 * shape.key_dim)),
         keys_(static_cast<size_t>(shape.key_dim * kTile)),
         values_(static_cast<size_t>(kTile * value_cols_)),
         maxima_(static_cast<size_t>(rows_), -std::numeric_limits<float>::infinity()),
@@ -180,25 +191,16 @@ class Block {
   }
 
   // Meets `count` positions from `start` on; the block's first token stands at position `first`.
-  template <class T>
-  void Meet(const T* keys, const T* values, int64_t start, int64_t count, int64_t first) {
+  void Meet(const KvView& kv, int64_t kv_head, int64_t start, int64_t count, int64_t first) {
     // Positions behind the last one are scores that Weigh drops.
     for (int64_t p = 0; p < count; p += 4) {
-      const T* four[4];
-      for (int64_t i = 0; i < 4; ++i) {
-        four[i] = keys + (start + std::min(p + i, count - 1)) * shape_.key_dim;
-      }
+      const float* four[4];
+      LoadRows(kv.keys, kv_head, start + p, std::min<int64_t>(4, count - p), four_keys_.data(),
+               shape_.key_dim);
+      for (int64_t i = 0; i < 4; ++i) four[i] = four_keys_.data() + i * shape_.key_dim;
       TurnRows(four, 4, shape_.key_dim, keys_.data() + p, kTile);
     }
-    for (int64_t p = 0; p < count; ++p) {
-      const T* value = values + (start + p) * shape_.value_dim;
-      float* to = values_.data() + p * value_cols_;
-      int64_t i = 0;
-      for (; i + FloatLanes() <= shape_.value_dim; i += FloatLanes()) {
-        hn::StoreU(Widen(value + i), D(), to + i);
-      }
-      for (; i < shape_.value_dim; ++i) to[i] = WidenOne(value + i);
-    }
+    LoadRows(kv.values, kv_head, start, count, values_.data(), value_cols_);
     const int64_t width = 2 * FloatLanes(), used = std::min(RoundUp(count, width), kTile);
     std::fill(scores_.begin(), scores_.end(), 0.0f);
     for (int64_t r = 0; r < padded_rows_; r += kMicroRows) {
@@ -251,50 +253,25 @@ class Block {
 
   const AttentionShape& shape_;
   int64_t group_, rows_, padded_rows_, value_cols_;
-  std::vector<float> queries_;  // [padded rows, key_dim], scaled
-  std::vector<float> sums_;     // [padded rows, value_cols]
-  std::vector<float> scores_;   // [padded rows, kTile]
-  std::vector<float> keys_;     // [key_dim, kTile]
-  std::vector<float> values_;   // [kTile, value_cols]
+  std::vector<float> queries_;    // [padded rows, key_dim], scaled
+  std::vector<float> sums_;       // [padded rows, value_cols]
+  std::vector<float> scores_;     // [padded rows, kTile]
+  std::vector<float> four_keys_;  // [4, key_dim]
+  std::vector<float> keys_;       // [key_dim, kTile]
+  std::vector<float> values_;     // [kTile, value_cols]
   std::vector<float> maxima_, norms_;
 };
-
-template <class T>
-void AttendBlockAs(const AttentionShape& shape, const KvView& kv, const float* q, int64_t first,
-                   int64_t tokens, int64_t kv_head, float* out) {
-  Block block(shape, q, kv_head, tokens);
-  const T* keys = static_cast<const T*>(kv.keys) + kv_head * kv.capacity * shape.key_dim;
-  const T* values = static_cast<const T*>(kv.values) + kv_head * kv.capacity * shape.value_dim;
-  const int64_t seen = first + tokens;
-  for (int64_t start = 0; start < seen; start += kTile) {
-    block.Meet(keys, values, start, std::min(kTile, seen - start), first);
-  }
-  block.Finish(kv_head, out);
-}
 
 // Tokens [begin, begin + tokens) of one head's queries; q and out are those of all tokens.
 void AttendBlock(const AttentionShape& shape, const KvView& kv, const float* q, int64_t first,
                  int64_t begin, int64_t tokens, int64_t kv_head, float* out) {
-  const float* from = q + begin * shape.heads * shape.key_dim;
-  float* to = out + begin * shape.heads * shape.value_dim;
-  if (kv.type == KvType::kF32) {
-    AttendBlockAs<float>(shape, kv, from, first + begin, tokens, kv_head, to);
-  } else {
-    AttendBlockAs<hwy::float16_t>(shape, kv, from, first + begin, tokens, kv_head, to);
+  Block block(shape, q + begin * shape.heads * shape.key_dim, kv_head, tokens);
+  first += begin;
+  const int64_t seen = first + tokens;
+  for (int64_t start = 0; start < seen; start += kTile) {
+    block.Meet(kv, kv_head, start, std::min(kTile, seen - start), first);
   }
-}
-
-void StoreHalf(const float* x, int64_t n, uint16_t* out) {
-  int64_t i = 0;
-#if HWY_TARGET <= HWY_AVX2 || HWY_TARGET == HWY_NEON
-  // Without instructions of the machine Highway cuts digits off where it should round.
-  const hn::Rebind<hwy::float16_t, D> half;
-  for (; i + FloatLanes() <= n; i += FloatLanes()) {
-    hn::StoreU(hn::DemoteTo(half, hn::LoadU(D(), x + i)), half,
-               reinterpret_cast<hwy::float16_t*>(out) + i);
-  }
-#endif
-  for (; i < n; ++i) out[i] = FloatToHalf(x[i]);
+  block.Finish(kv_head, out + begin * shape.heads * shape.value_dim);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -307,17 +284,23 @@ HWY_EXPORT(AttendBlock);
 HWY_EXPORT(AttendPiece);
 HWY_EXPORT(StoreHalf);
 
-void StoreKv(const float* x, int64_t tokens, int64_t kv_heads, int64_t dim, KvType type,
-             int64_t position, int64_t capacity, void* cache) {
+void StoreKv(const float* x, int64_t tokens, int64_t kv_heads, int64_t dim, Type type,
+             int64_t position, int64_t capacity, std::byte* cache) {
   QUERN_CHECK(position >= 0 && position + tokens <= capacity);
+  const int64_t row_bytes = RowBytes(type, dim);
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t h = 0; h < kv_heads; ++h) {
       const float* from = x + (t * kv_heads + h) * dim;
-      const int64_t at = (h * capacity + position + t) * dim;
-      if (type == KvType::kF32) {
-        std::copy_n(from, dim, static_cast<float*>(cache) + at);
-      } else {
-        HWY_DYNAMIC_DISPATCH(StoreHalf)(from, dim, static_cast<uint16_t*>(cache) + at);
+      std::byte* to = cache + (h * capacity + position + t) * row_bytes;
+      switch (type) {
+        case Type::kF32:
+          std::memcpy(to, from, static_cast<size_t>(row_bytes));
+          break;
+        case Type::kF16:
+          HWY_DYNAMIC_DISPATCH(StoreHalf)(from, dim, reinterpret_cast<uint16_t*>(to));
+          break;
+        default:
+          EncodeRows(type, from, 1, dim, {}, to);
       }
     }
   }
@@ -326,7 +309,7 @@ void StoreKv(const float* x, int64_t tokens, int64_t kv_heads, int64_t dim, KvTy
 void Attention(const AttentionShape& shape, const KvView& kv, const float* q, int64_t tokens,
                int64_t first, float* out) {
   QUERN_CHECK(shape.kv_heads > 0 && shape.heads % shape.kv_heads == 0);
-  QUERN_CHECK(first + tokens <= kv.capacity);
+  QUERN_CHECK(first + tokens <= kv.keys.capacity && first + tokens <= kv.values.capacity);
   // Below this many tokens a block is not worth the turning round of the keys.
   constexpr int64_t kFewTokens = 8, kBlockTokens = 32;
   if (tokens < kFewTokens) {

@@ -92,7 +92,7 @@ void AddReferenceQuirk(Prepared& prepared) {
 
 class Reader {
  public:
-  Reader(Forward& forward, KvType kv_type) : forward_(forward), kv_type_(kv_type) {}
+  Reader(Forward& forward, KvTypes cache_types) : forward_(forward), cache_types_(cache_types) {}
 
   // Fills in the log probabilities of all sequences: what they share is read once, and the i-th
   // sequences of all tasks run together.
@@ -104,7 +104,7 @@ class Reader {
     for (Prepared& task : tasks) {
       size_t longest = 0;
       for (const auto& tokens : task.sequences.tokens) longest = std::max(longest, tokens.size());
-      caches.emplace_back(forward_.weights().hyper(), static_cast<int64_t>(longest), kv_type_);
+      caches.emplace_back(forward_.weights().hyper(), static_cast<int64_t>(longest), cache_types_);
       task.sequences.log_probs.resize(task.sequences.tokens.size());
       most = std::max(most, task.sequences.tokens.size());
     }
@@ -180,7 +180,7 @@ class Reader {
   }
 
   Forward& forward_;
-  KvType kv_type_;
+  KvTypes cache_types_;
 };
 
 double Mean(std::span<const double> values) {
@@ -233,9 +233,9 @@ double ChoiceScore::Wilson(int sign) const {
 }
 
 ChoiceScore ScoreChoices(Forward& forward, const Tokenizer& tokenizer,
-                         std::span<const ChoiceTask> tasks, KvType kv_type,
+                         std::span<const ChoiceTask> tasks, KvTypes cache_types,
                          const std::function<void(const ChoiceScore&)>& on_task) {
-  Reader reader(forward, kv_type);
+  Reader reader(forward, cache_types);
   ChoiceScore score;
   int64_t choices = 0;
   std::vector<Prepared> together;

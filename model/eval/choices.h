@@ -31,7 +31,7 @@ struct ChoiceScore {
 // so is that the first of equals wins elsewhere, the second here. `on_task` is told the score so
 // far. Error kBadInput for a text that has no token to foretell.
 ChoiceScore ScoreChoices(Forward& forward, const Tokenizer& tokenizer,
-                         std::span<const ChoiceTask> tasks, KvType kv_type,
+                         std::span<const ChoiceTask> tasks, KvTypes cache_types,
                          const std::function<void(const ChoiceScore&)>& on_task);
 
 }  // namespace quern

@@ -161,20 +161,20 @@ Divergence CompareModels(Forward& base, Forward& candidate, std::span<const Toke
   Meter meter(candidate.weights().name(), vocab, on_chunk);
   Forward* const models[] = {&base, &candidate};
   ForEachScored(
-      models, tokens, bos, PlanChunks(std::ssize(tokens), options), options.kv_type,
+      models, tokens, bos, PlanChunks(std::ssize(tokens), options), options.cache,
       [&](int64_t chunk, std::span<const float* const> logits, std::span<const TokenId> targets,
           bool last) { meter.Add(chunk, logits[0], false, logits[1], targets, last); });
   return meter.Conclude();
 }
 
 Divergence CompareWithLogits(const LogitsFile& base, Forward& candidate, TokenId bos,
-                             KvType kv_type, const OnDivergenceChunk& on_chunk) {
+                             KvTypes cache_types, const OnDivergenceChunk& on_chunk) {
   CheckVocabularies(base.name(), base.vocab(), candidate);
   Meter meter(candidate.weights().name(), base.vocab(), on_chunk);
   std::vector<float> log_probs;
   int64_t row = 0;
   Forward* const model = &candidate;
-  ForEachScored({&model, 1}, base.tokens(), bos, base.plan(), kv_type,
+  ForEachScored({&model, 1}, base.tokens(), bos, base.plan(), cache_types,
                 [&](int64_t chunk, std::span<const float* const> logits,
                     std::span<const TokenId> targets, bool last) {
                   log_probs.resize(targets.size() * static_cast<size_t>(base.vocab()));

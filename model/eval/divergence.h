@@ -42,6 +42,6 @@ Divergence CompareModels(Forward& base, Forward& candidate, std::span<const Toke
 
 // The same with a base whose predictions lie in a file, which tells the text and its chunks, too.
 Divergence CompareWithLogits(const LogitsFile& base, Forward& candidate, TokenId bos,
-                             KvType kv_type, const OnDivergenceChunk& on_chunk);
+                             KvTypes cache_types, const OnDivergenceChunk& on_chunk);
 
 }  // namespace quern

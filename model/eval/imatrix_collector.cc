@@ -207,7 +207,7 @@ void CollectImatrix(Forward& forward, ImatrixCollector& collector, std::span<con
   }
   tokens = tokens.subspan(static_cast<size_t>(first * context));
   if (chunks >= 0) total = std::min(total, chunks);
-  KvCache cache(forward.weights().hyper(), context, KvType::kF16);
+  KvCache cache(forward.weights().hyper(), context, Type::kF16);
   struct Detach {
     Forward& forward;
     ~Detach() { forward.set_observer(nullptr); }

@@ -40,7 +40,7 @@ PerplexityResult Perplexity(Forward& forward, std::span<const TokenId> tokens, T
     if (on_chunk) on_chunk(chunk + 1, std::exp(moments.sum / static_cast<double>(result.scored)));
   };
   Forward* const model = &forward;
-  ForEachScored({&model, 1}, tokens, bos, PlanChunks(std::ssize(tokens), options), options.kv_type,
+  ForEachScored({&model, 1}, tokens, bos, PlanChunks(std::ssize(tokens), options), options.cache,
                 score);
   const Estimate perplexity = Exp(moments.Mean(static_cast<double>(result.scored)));
   result.perplexity = perplexity.value;

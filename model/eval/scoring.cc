@@ -69,7 +69,7 @@ ChunkPlan PlanChunks(int64_t tokens, const ScoringOptions& options) {
 }
 
 void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> tokens, TokenId bos,
-                   const ChunkPlan& plan, KvType kv_type, const ScoreLogits& score) {
+                   const ChunkPlan& plan, KvTypes cache_types, const ScoreLogits& score) {
   QUERN_CHECK(!models.empty());
   QUERN_CHECK(std::ssize(tokens) >= (plan.count - 1) * plan.step + plan.context);
   const int64_t vocab = models[0]->weights().vocab();
@@ -87,7 +87,7 @@ void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> to
     QUERN_CHECK(model->weights().vocab() == vocab);
     Reader reader{model, {}, {}, std::vector<float>(static_cast<size_t>(rows_at_once * vocab))};
     for (int64_t i = 0; i < together; ++i) {
-      reader.caches.emplace_back(model->weights().hyper(), plan.context, kv_type);
+      reader.caches.emplace_back(model->weights().hyper(), plan.context, cache_types);
     }
     readers.push_back(std::move(reader));
     logits.push_back(readers.back().logits.data());

@@ -16,7 +16,7 @@ struct ScoringOptions {
   // begins `stride` tokens after the last, has context + stride / 2 tokens, and the last `stride`
   // of them are scored.
   int64_t stride = 0;
-  KvType kv_type = KvType::kF16;
+  KvTypes cache;
 };
 
 // How a text is cut for evaluation, by the method of llama-perplexity.
@@ -46,6 +46,6 @@ using ScoreLogits = std::function<void(int64_t chunk, std::span<const float* con
 // first token of each chunk gives way to `bos`, unless that is -1 or the chunks overlap (as the
 // reference has it). Error kBadInput for a token that is not of the vocabulary.
 void ForEachScored(std::span<Forward* const> models, std::span<const TokenId> tokens, TokenId bos,
-                   const ChunkPlan& plan, KvType kv_type, const ScoreLogits& score);
+                   const ChunkPlan& plan, KvTypes cache_types, const ScoreLogits& score);
 
 }  // namespace quern

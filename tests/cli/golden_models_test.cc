@@ -32,7 +32,7 @@ std::string Joined(const std::vector<TokenId>& ids) {
 
 // Greedy tokens after `prompt`, whatever they are: the expected ones may go on behind an EOS.
 std::vector<TokenId> Greedy(Runner& runner, const std::vector<TokenId>& prompt, size_t count) {
-  KvCache cache(runner.weights().hyper(), 512, KvType::kF32);
+  KvCache cache(runner.weights().hyper(), 512, Type::kF32);
   std::vector<TokenId> made, next = prompt;
   std::vector<float> logits(static_cast<size_t>(runner.weights().vocab()));
   while (made.size() < count) {
@@ -130,6 +130,39 @@ TEST_CASE("perplexities of tiny-llama are llama-perplexity's") {
     const double got = std::stod(result.out.substr(at + 22));
     CHECK(got == doctest::Approx(GoldenPerplexity(goldens, type)).epsilon(tolerance));
   }
+}
+
+TEST_CASE("a cache of q8_0 tells nearly what one of f16 does") {
+  QUERN_NEEDS_SHARED(model, "models/tiny-llama");
+  QUERN_NEEDS_SHARED(text, "models/eval-kjv.txt");
+  const testing::TempDir dir;
+  const auto file = (dir / "m.gguf").string();
+  Convert(model, file, "f32");
+  const auto perplexity = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"perplexity", "-m", file, "-f", text.string(), "-c", "256",
+                               "--chunks", "8", "--json"});
+    const auto result = Quern(more);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == 0);
+    return json::parse(result.out)["ppl"].get<double>();
+  };
+  const double usual = perplexity({});
+  CHECK(perplexity({"-ctk", "f16", "-ctv", "f16"}) == usual);
+  CHECK(perplexity({"--cache-type", "f32"}) == doctest::Approx(usual).epsilon(1e-4));
+  const double keys = perplexity({"-ctk", "q8_0"}), both = perplexity({"--cache-type", "Q8_0"});
+  CHECK(keys != usual);
+  CHECK(both != keys);
+  CHECK(keys == doctest::Approx(usual).epsilon(2e-3));
+  CHECK(both == doctest::Approx(usual).epsilon(2e-3));
+  CHECK(Quern({"perplexity", "-m", file, "-f", text.string(), "-ctk", "q4_k"}).exit_code == 2);
+
+  const auto bench = [&](const char* type) {
+    const auto result = Quern(
+        {"bench", "-m", file, "-p", "16", "-n", "0", "-r", "1", "--cache-type", type, "--json"});
+    REQUIRE(result.exit_code == 0);
+    return json::parse(result.out)["cache_bytes"].get<int64_t>();
+  };
+  CHECK(bench("q8_0") * 32 == bench("f16") * 17);
 }
 
 TEST_CASE("a full context stops the generation, and says so; a text too short is refused") {
