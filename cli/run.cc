@@ -3,7 +3,6 @@
 #include <cstdio>
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <random>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,9 +10,11 @@
 #include "cli/arguments.h"
 #include "cli/commands.h"
 #include "cli/conversation.h"
+#include "cli/escapes.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
 #include "cli/run_time_lora.h"
+#include "cli/sampling_options.h"
 #include "cli/say.h"
 
 namespace quern::cli {
@@ -23,10 +24,11 @@ struct Options {
   std::string model, prompt, file, system, template_file;
   std::vector<std::string> adapters, stops;
   GenerateOptions generate;
-  int64_t seed = -1, keep = 0;
+  SamplingFlags sampling;
+  int64_t keep = 0;
   int threads = 0;
   bool json = false, no_display_prompt = false, no_conversation = false, conversation = false;
-  bool single_turn = false, ignore_eos = false, context_shift = false;
+  bool single_turn = false, ignore_eos = false, context_shift = false, escape = true;
 };
 
 double Rate(size_t tokens, double seconds) {
@@ -127,10 +129,16 @@ int Run(Options& options) {
   if (!converse && options.prompt.empty()) {
     Fail(ErrorKind::kUsage, "give a prompt, either by -p or by -f");
   }
-  SamplerOptions& sampler = options.generate.sampler;
-  sampler.seed = options.seed < 0 ? std::random_device()() : static_cast<uint32_t>(options.seed);
+  if (options.escape) {
+    options.prompt = Unescaped(options.prompt);
+    for (auto* texts : {&options.stops, &options.sampling.breakers}) {
+      for (std::string& text : *texts) text = Unescaped(text);
+    }
+  }
   const auto runner = OpenRunner(options.model, options.adapters);
   const Tokenizer& tokenizer = runner->tokenizer();
+  SamplerOptions& sampler = options.generate.sampler;
+  sampler = SamplerOptionsOf(options.sampling, tokenizer);
   for (TokenId id = 0; options.ignore_eos && id < tokenizer.size(); ++id) {
     if (tokenizer.IsEndOfGeneration(id)) sampler.banned.push_back(id);
   }
@@ -138,25 +146,6 @@ int Run(Options& options) {
   if (options.context_shift) session.ShiftContext(options.keep);
   return converse ? Converse(options, session, *runner, tokenizer)
                   : Complete(options, session, tokenizer);
-}
-
-void AddSampling(const Arguments& arguments, Options& options) {
-  SamplerOptions& sampler = options.generate.sampler;
-  arguments.Option("--temp", sampler.temperature, "Temperature; 0: always the best token (0.8)");
-  arguments.Option("--top-k", sampler.top_k, "Keep the k best tokens; 0: all (40)");
-  arguments.Option("--typical,--typical-p", sampler.typical_p,
-                   "Keep the least surprising with this probability together (1)");
-  arguments.Option("--top-p", sampler.top_p, "Keep the best with this probability together (0.95)");
-  arguments.Option("--min-p", sampler.min_p, "Keep those with this share of the best one's (0.05)");
-  arguments.Option("--repeat-penalty", sampler.repeat_penalty,
-                   "Penalty of repetition; 1: none (1)");
-  arguments.Option("--repeat-last-n", sampler.penalty_last_n,
-                   "Tokens it looks back on; -1: all (64)");
-  arguments.Option("--frequency-penalty", sampler.frequency_penalty, "Taken per occurrence (0)");
-  arguments.Option("--presence-penalty", sampler.presence_penalty,
-                   "Taken of all that occurred (0)");
-  arguments.Option("-s,--seed", options.seed, "Seed of the draws; -1: a new one each time (-1)")
-      .Within(int64_t{-1}, int64_t{0xFFFFFFFF});
 }
 
 void AddConversation(const Arguments& arguments, Options& options) {
@@ -196,7 +185,10 @@ std::function<int()> DefineRun(const Arguments& arguments) {
       .Option("-c,--ctx-size", options->generate.context,
               "Tokens of the context; 0: as many as the model was trained for (0)")
       .NonNegative();
-  AddSampling(arguments, *options);
+  AddSampling(arguments, options->sampling);
+  arguments.Flag(
+      "-e,--escape,!--no-escape", options->escape,
+      "Read \\n, \\t and the like in prompt and stop strings as what they stand for (on)");
   AddCacheTypes(arguments, options->generate.cache);
   arguments.Threads(options->threads);
   AddConversation(arguments, *options);

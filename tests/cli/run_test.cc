@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
@@ -61,6 +62,87 @@ TEST_CASE("the same seed gives the same text, and samplers count") {
   CHECK(ids({"--seed", "7"}) != ids({"--seed", "8"}));
   CHECK(ids({"--seed", "7", "--top-k", "1"}) == ids({"--temp", "0"}));
   CHECK(ids({"--seed", "7", "--typical", "0.2"}) != ids({"--seed", "7"}));
+}
+
+TEST_CASE("each sampler's options reach it, by the peers' names") {
+  QUERN_NEEDS_SHARED(folder, "models/tiny-llama");
+  const Model model(folder);
+  const auto ids = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"-p", "And the", "-n", "40", "--seed", "7"});
+    return model.Run(more)["ids"];
+  };
+  const auto usual = ids({});
+  const std::vector<std::vector<std::string>> others = {
+      {"--mirostat", "1", "--mirostat-ent", "2"},
+      {"--mirostat", "2", "--mirostat-ent", "2", "--mirostat-lr", "0.2"},
+      {"--xtc-probability", "1", "--xtc-threshold", "0.05"},
+      {"--top-n-sigma", "1"},
+      {"--samplers", "temperature"},
+      {"--sampler-seq", "tk"}};
+  for (const auto& more : others) {
+    CAPTURE(more[0]);
+    CHECK(ids(more) != usual);
+  }
+  CHECK(ids({"--samplers", "penalties;dry;top_n_sigma;top_k;typ_p;top_p;min_p;xtc;temperature"}) ==
+        usual);
+  CHECK(Quern({"run", "-m", model.path, "-p", "x", "--samplers", "top_j"}).exit_code == 2);
+  CHECK(Quern({"run", "-m", model.path, "-p", "x", "--mirostat", "3"}).exit_code == 2);
+  // What greedy text repeats DRY does not, unless its words are breakers all.
+  const auto greedy = ids({"--temp", "0"});
+  const auto dry = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"--temp", "0", "--dry-multiplier", "5", "--dry-allowed-length", "1",
+                               "--dry-base", "2", "--dry-penalty-last-n", "100"});
+    return ids(more);
+  };
+  CHECK(dry({"--dry-sequence-breaker", "none"}) != greedy);
+  CHECK(dry({"--dry-sequence-breaker", " ", "--dry-sequence-breaker", "e"}) !=
+        dry({"--dry-sequence-breaker", "none"}));
+}
+
+TEST_CASE("escapes in a prompt stand for characters unless it is told otherwise") {
+  QUERN_NEEDS_SHARED(folder, "models/tiny-llama");
+  const Model model(folder);
+  const auto prompt = [&](const std::string& text, std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"-p", text, "-n", "1", "--temp", "0"});
+    return model.Run(more)["prompt_ids"];
+  };
+  CHECK(prompt(R"(a\nb\t\x41\"\\)") == prompt("a\nb\tA\"\\", {"--no-escape"}));
+  CHECK(prompt(R"(a\nb)", {"--no-escape"}) != prompt("a\nb", {"--no-escape"}));
+  CHECK(prompt(R"(a\q\xZZ\)") == prompt(R"(a\q\xZZ\)", {"--no-escape"}));
+  CHECK(prompt(R"(a\nb)", {"-e"}) == prompt(R"(a\nb)"));
+}
+
+TEST_CASE("a conversation goes on over several turns, each with all that was said before") {
+  QUERN_NEEDS_SHARED(folder, "models/tiny-llama");
+  const Model model(folder);
+  // The second turn is two lines, the third is empty and passed over.
+  const auto result = testing::QuernReading(
+      "Who art thou?\nSpeak\\\nunto me\n\nAnd now?\n",
+      {"run", "-m", model.path, "--chat", "--json", "-n", "6", "--temp", "0", "--seed", "1"});
+  CAPTURE(result.err);
+  REQUIRE(result.exit_code == 0);
+  const std::vector<std::string> said = {"Who art thou?", "Speak\nunto me", "And now?"};
+  nlohmann::json messages = nlohmann::json::array();
+  std::istringstream lines(result.out);
+  size_t turn = 0;
+  for (std::string line; std::getline(lines, line); ++turn) {
+    REQUIRE(turn < said.size());
+    const auto answer = nlohmann::json::parse(line);
+    messages.push_back({{"role", "user"}, {"content", said[turn]}});
+    testing::WriteText(model.dir / "messages.json", messages.dump());
+    const auto text = Quern({"chat-template", model.path, "--messages",
+                             (model.dir / "messages.json").string(), "--add-generation-prompt"});
+    REQUIRE(text.exit_code == 0);
+    testing::WriteText(model.dir / "prompt.txt", text.out);
+    const auto tokens = Quern({"tokenize", "-m", model.path, "-f",
+                               (model.dir / "prompt.txt").string(), "--no-bos", "--json"});
+    CHECK(nlohmann::json::parse(tokens.out)["ids"] == answer["prompt_ids"]);
+    // What the cache kept of the turns before gives what a fresh one gives.
+    const auto fresh = model.Run({"-p", text.out, "-n", "6", "--temp", "0", "--no-escape"});
+    if (fresh["prompt_ids"] == answer["prompt_ids"]) CHECK(fresh["ids"] == answer["ids"]);
+    messages.push_back({{"role", "assistant"}, {"content", answer["text"]}});
+  }
+  CHECK(turn == said.size());
 }
 
 TEST_CASE("a full context stops the text, or is shifted") {

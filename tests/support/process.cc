@@ -17,19 +17,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// How a program is run.
 struct Limits {
   int64_t kill_after_us = -1;
   uint64_t file_bytes = 0;
+  std::string input = {};
 };
 
 [[noreturn]] void Exec(const std::string& program, const std::vector<std::string>& arguments,
-                       const fs::path& out, const fs::path& err, const Limits& limits) {
+                       const fs::path& folder, const Limits& limits) {
   const auto redirect = [](const fs::path& path, int to) {
     dup2(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), to);
   };
-  redirect(out, STDOUT_FILENO);
-  redirect(err, STDERR_FILENO);
-  dup2(open("/dev/null", O_RDONLY), STDIN_FILENO);
+  redirect(folder / "out", STDOUT_FILENO);
+  redirect(folder / "err", STDERR_FILENO);
+  dup2(open((folder / "in").c_str(), O_RDONLY), STDIN_FILENO);
   if (limits.file_bytes > 0) {
     const rlimit limit = {limits.file_bytes, limits.file_bytes};
     setrlimit(RLIMIT_FSIZE, &limit);
@@ -47,9 +49,10 @@ ProcessResult RunLimited(const std::string& program, const std::vector<std::stri
   const std::string path =
       program.find('/') == std::string::npos ? (BinDir() / program).string() : program;
   if (!fs::exists(path)) throw std::runtime_error(path + " was not built");
+  WriteText(dir / "in", limits.input);
   const pid_t child = fork();
   if (child < 0) throw std::runtime_error("fork failed");
-  if (child == 0) Exec(path, arguments, dir / "out", dir / "err", limits);
+  if (child == 0) Exec(path, arguments, dir.path(), limits);
   if (limits.kill_after_us >= 0) {
     usleep(static_cast<useconds_t>(limits.kill_after_us));
     kill(child, SIGKILL);
@@ -78,6 +81,12 @@ void QuernDone(const std::vector<std::string>& arguments) {
   CAPTURE(arguments);
   CAPTURE(result.err);
   REQUIRE(result.exit_code == 0);
+}
+
+ProcessResult QuernReading(const std::string& input, const std::vector<std::string>& arguments) {
+  Limits limits;
+  limits.input = input;
+  return RunLimited("quern", arguments, limits);
 }
 
 ProcessResult QuernKilledAfter(int64_t microseconds, const std::vector<std::string>& arguments) {

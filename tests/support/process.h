@@ -17,6 +17,8 @@ ProcessResult Run(const std::string& program, const std::vector<std::string>& ar
 ProcessResult Quern(const std::vector<std::string>& arguments);
 // The same, which must succeed.
 void QuernDone(const std::vector<std::string>& arguments);
+// The same, with this on its standard input.
+ProcessResult QuernReading(const std::string& input, const std::vector<std::string>& arguments);
 // The same, killed with SIGKILL after `microseconds` unless it ended before.
 ProcessResult QuernKilledAfter(int64_t microseconds, const std::vector<std::string>& arguments);
 // The same, where no file may grow beyond `bytes`: writes fail as on a full disk.
