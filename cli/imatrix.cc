@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "cli/run_time_lora.h"
 #include "gguf/magic.h"
 #include "model/eval/imatrix_collector.h"
 #include "model/eval/imatrix_statistics.h"
@@ -23,7 +24,7 @@ namespace {
 
 struct Options {
   std::string model, text, out = "imatrix.gguf", format = "gguf";
-  std::vector<std::string> in_files;
+  std::vector<std::string> in_files, adapters;
   int64_t context = 512, chunks = -1, first = 0, save_every = 0;
   int threads = 0;
   bool process_output = false, parse_special = false, force = false, quiet = false;
@@ -105,7 +106,7 @@ int ShowStatistics(const Options& options, const ImatrixCollector& collector) {
 
 void Collect(const Options& options, ImatrixCollector& collector) {
   const auto progress = MakeProgress(options.quiet);
-  const auto runner = Runner::Open(options.model);
+  const auto runner = OpenRunner(options.model, options.adapters);
   const Tokenizer& tokenizer = runner->tokenizer();
   const auto tokens = tokenizer.Encode(ReadFile(options.text), true, options.parse_special);
   collector.AddDataset(options.text);
@@ -140,6 +141,7 @@ int Run(const Options& options) {
 std::function<int()> DefineImatrix(const Arguments& arguments) {
   auto options = std::make_shared<Options>();
   arguments.Option("-m,--model", options->model, "The model, a GGUF file");
+  AddLora(arguments, options->adapters);
   arguments.Option("-f,--file", options->text, "The text to measure on, UTF-8");
   arguments.Option("-o,--output", options->out, "The file to write (imatrix.gguf)");
   arguments.Option("--output-format", options->format, "gguf, or dat of old (gguf)")

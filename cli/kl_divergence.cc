@@ -13,6 +13,7 @@
 #include "cli/divergence_output.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
+#include "cli/run_time_lora.h"
 #include "cli/say.h"
 #include "model/eval/divergence.h"
 #include "model/runner.h"
@@ -28,8 +29,12 @@ struct Outcome {
 
 Outcome Compare(const KlDivergenceOptions& options) {
   const auto on_chunk = [](int64_t chunk, double mean) { Say("[{}]{:.6f},", chunk, mean); };
-  const auto candidate = Runner::Open(options.candidate);
+  const auto candidate = OpenRunner(options.candidate, options.adapters);
   if (LogitsFile::Is(options.base)) {
+    if (!options.base_adapters.empty()) {
+      Fail(ErrorKind::kUsage, "{} is a file of logits, to which no adapter can be applied",
+           options.base);
+    }
     const LogitsFile base(options.base);
     return {CompareWithLogits(base, candidate->forward(), FirstOfChunk(candidate->tokenizer()),
                               options.method.cache, on_chunk),
@@ -39,7 +44,7 @@ Outcome Compare(const KlDivergenceOptions& options) {
     Fail(ErrorKind::kUsage, "a text is missing (-f): {} is no file of logits, which brings its own",
          options.base);
   }
-  const auto base = Runner::Open(options.base);
+  const auto base = OpenRunner(options.base, options.base_adapters);
   const auto tokens = base->tokenizer().Encode(ReadFile(options.text), true, false);
   return {CompareModels(base->forward(), candidate->forward(), tokens,
                         FirstOfChunk(base->tokenizer()), options.method, on_chunk),
@@ -74,6 +79,8 @@ std::function<int()> DefineKlDivergence(const Arguments& arguments) {
       .Required();
   arguments.Option("CANDIDATE", options->candidate, "The model to judge, a GGUF file").Required();
   arguments.Option("-f,--file", options->text, "The text, UTF-8; a file of logits brings its own");
+  AddLora(arguments, options->adapters, "--lora", "CANDIDATE");
+  AddLora(arguments, options->base_adapters, "--base-lora", "BASE");
   AddScoring(arguments, options->method);
   arguments.Threads(options->threads);
   arguments.Flag("--json", options->json, "The result as JSON");

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "model/eval/scoring.h"
 
@@ -13,6 +14,7 @@ struct KlDivergenceOptions {
   ScoringOptions method;
   int threads = 0;
   bool json = false;
+  std::vector<std::string> adapters = {}, base_adapters = {};
 };
 
 // What kl-divergence does, and perplexity --kl-divergence.

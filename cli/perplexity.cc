@@ -30,14 +30,11 @@ struct Options {
 
 int Run(const Options& options) {
   if (options.compare) {
-    if (!options.adapters.empty()) {
-      Fail(ErrorKind::kUsage, "--kl-divergence compares models without --lora");
-    }
     if (options.logits.empty()) {
       Fail(ErrorKind::kUsage, "--kl-divergence needs the file of --kl-divergence-base");
     }
     return RunKlDivergence({options.logits, options.model, options.text, options.method,
-                            options.threads, options.json});
+                            options.threads, options.json, options.adapters});
   }
   if (options.text.empty()) Fail(ErrorKind::kUsage, "a text is missing (-f)");
   const ThreadLimit limit(options.threads);

@@ -9,23 +9,24 @@
 
 namespace quern::cli {
 
-void AddLora(const Arguments& arguments, std::vector<std::string>& adapters) {
+void AddLora(const Arguments& arguments, std::vector<std::string>& adapters,
+             const std::string& option, const std::string& model) {
   arguments
-      .Option("--lora", adapters,
-              "An adapter to apply: a PEFT folder or a GGUF file, with :SCALE behind it if not "
-              "all of it is wanted; may be repeated")
+      .Option(option, adapters,
+              "An adapter to apply to " + model +
+                  ": a PEFT folder or a GGUF file, with :SCALE behind it if not all of it is "
+                  "wanted; may be repeated")
       .Repeated()
       .Kind("ADAPTER[:SCALE]");
-  arguments.Option("--lora-scaled", adapters, "Adapters with scales; may be repeated")
+  arguments.Option(option + "-scaled", adapters, "Adapters with scales; may be repeated")
       .Repeated()
       .Separated(',')
       .Kind("ADAPTER:SCALE,...");
 }
 
-std::unique_ptr<Runner> OpenRunner(const std::string& model,
-                                   const std::vector<std::string>& adapters) {
-  if (adapters.empty()) return Runner::Open(model);
+AdaptedModel OpenAdapted(const std::string& model, const std::vector<std::string>& adapters) {
   std::shared_ptr<const GgufModel> base = GgufModel::Open(model);
+  if (adapters.empty()) return {base, base, Runner::Open(base, {})};
   const auto merged = std::make_shared<MergedSource>(base, GgufBaseNames(*base, base->metadata()),
                                                      OpenAdapters(adapters, model));
   Adaptation adaptation = AdaptAtRunTime(merged);
@@ -34,7 +35,12 @@ std::unique_ptr<Runner> OpenRunner(const std::string& model,
     adaptation.keys = base->metadata();
     GrowVocabulary(merged->report(), *adaptation.keys, *MakeProgress(/*quiet=*/true));
   }
-  return Runner::Open(std::move(base), std::move(adaptation));
+  return {base, merged, Runner::Open(base, std::move(adaptation))};
+}
+
+std::unique_ptr<Runner> OpenRunner(const std::string& model,
+                                   const std::vector<std::string>& adapters) {
+  return OpenAdapted(model, adapters).runner;
 }
 
 }  // namespace quern::cli

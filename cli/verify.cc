@@ -12,6 +12,7 @@
 #include "cli/divergence_output.h"
 #include "cli/json_output.h"
 #include "cli/model_options.h"
+#include "cli/run_time_lora.h"
 #include "cli/say.h"
 #include "cli/verify/findings.h"
 #include "cli/verify/report.h"
@@ -23,6 +24,7 @@ namespace {
 
 struct Options {
   std::string reference, candidate, text, html;
+  std::vector<std::string> adapters, reference_adapters;
   ScoringOptions method;
   Thresholds thresholds;
   std::string max_ppl_increase, min_same_top, max_tensor_error;  // shares as they are written
@@ -43,23 +45,24 @@ Thresholds ThresholdsOf(const Options& options) {
 
 Findings Find(const Options& options, const Thresholds& thresholds) {
   const auto progress = MakeProgress(options.quiet);
-  const auto reference = Runner::Open(options.reference);
-  const auto candidate = Runner::Open(options.candidate);
-  const auto tokens = reference->tokenizer().Encode(ReadFile(options.text), true, false);
+  const auto reference = OpenAdapted(options.reference, options.reference_adapters);
+  const auto candidate = OpenAdapted(options.candidate, options.adapters);
+  const Tokenizer& tokenizer = reference.runner->tokenizer();
+  const auto tokens = tokenizer.Encode(ReadFile(options.text), true, false);
   const int64_t chunks = PlanChunks(std::ssize(tokens), options.method).count;
   Findings findings;
   findings.text = options.text;
   findings.method = options.method;
-  findings.divergence = CompareModels(
-      reference->forward(), candidate->forward(), tokens, FirstOfChunk(reference->tokenizer()),
-      options.method, [&](int64_t chunk, double mean) {
-        progress->Step(chunk, chunks, fmt::format("mean KL divergence {:.6f}", mean));
-      });
-  const auto from = GgufModel::Open(options.reference), to = GgufModel::Open(options.candidate);
-  findings.reference = {options.reference, from->TotalBytes(),
-                        ProductTypesOf(reference->weights())};
-  findings.candidate = {options.candidate, to->TotalBytes(), ProductTypesOf(candidate->weights())};
-  findings.tensors = CompareTensors(*from, *to, *progress);
+  findings.divergence =
+      CompareModels(reference.runner->forward(), candidate.runner->forward(), tokens,
+                    FirstOfChunk(tokenizer), options.method, [&](int64_t chunk, double mean) {
+                      progress->Step(chunk, chunks, fmt::format("mean KL divergence {:.6f}", mean));
+                    });
+  findings.reference = {options.reference, reference.file->TotalBytes(),
+                        ProductTypesOf(reference.runner->weights()), options.reference_adapters};
+  findings.candidate = {options.candidate, candidate.file->TotalBytes(),
+                        ProductTypesOf(candidate.runner->weights()), options.adapters};
+  findings.tensors = CompareTensors(*reference.tensors, *candidate.tensors, *progress);
   findings.criteria = Judge(thresholds, findings.divergence, findings.tensors);
   return findings;
 }
@@ -83,6 +86,7 @@ void PrintJson(const Findings& findings) {
   for (const auto& [name, file] :
        {std::pair{"reference", &findings.reference}, std::pair{"candidate", &findings.candidate}}) {
     out[name] = {{"file", file->path}, {"bytes", file->bytes}};
+    if (!file->adapters.empty()) out[name]["adapters"] = file->adapters;
     out["activations"][name] = JsonOf(file->products);
   }
   out["tensors"] = nlohmann::json::array();
@@ -163,6 +167,8 @@ std::function<int()> DefineVerify(const Arguments& arguments) {
   arguments.Option("REFERENCE", options->reference, "The model as it was, a GGUF file").Required();
   arguments.Option("CANDIDATE", options->candidate, "The model to judge, a GGUF file").Required();
   arguments.Option("-f,--file", options->text, "The text to judge by, UTF-8").Required();
+  AddLora(arguments, options->adapters, "--lora", "CANDIDATE");
+  AddLora(arguments, options->reference_adapters, "--reference-lora", "REFERENCE");
   AddThresholds(arguments, *options);
   AddScoring(arguments, options->method);
   arguments.Option("--html", options->html, "Write a report for people, one page");

@@ -15,6 +15,7 @@ struct VerifiedFile {
   std::string path;
   uint64_t bytes = 0;  // of all its splits
   ProductTypes products;
+  std::vector<std::string> adapters = {};  // that it ran with
 };
 
 // All that verify found out.

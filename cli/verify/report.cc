@@ -101,8 +101,13 @@ std::string Method(const Findings& f) {
   const auto path = [](const std::string& name) {
     return fmt::format("<span class=\"name\">{}</span>", Escaped(name));
   };
-  return row("Reference", path(f.reference.path)) + row("Candidate", path(f.candidate.path)) +
-         row("Text", path(f.text)) +
+  const auto with_adapters = [&](const VerifiedFile& file) {
+    std::string text = path(file.path);
+    for (const std::string& adapter : file.adapters) text += " with the adapter " + path(adapter);
+    return text;
+  };
+  return row("Reference", with_adapters(f.reference)) +
+         row("Candidate", with_adapters(f.candidate)) + row("Text", path(f.text)) +
          row("Tokens",
              fmt::format(
                  "{} scored, in {} chunks of {}{}", f.divergence.scored, f.divergence.chunks,

@@ -88,6 +88,73 @@ TEST_CASE("a quantized base keeps its weights beside the adapter") {
   CHECK(LargestDifference(plain, wanted) > 1);
 }
 
+TEST_CASE("what measures a model measures it with its adapters, as it does their merge") {
+  QUERN_NEEDS_SHARED(base, "models/tiny-llama");
+  QUERN_NEEDS_SHARED(modern, "models/adapters/modern");
+  QUERN_NEEDS_SHARED(text, "models/eval-kjv.txt");
+  testing::TempDir dir;
+  const auto f32 = (dir / "base.gguf").string(), merged = (dir / "merged.gguf").string();
+  Convert(base, "f32", f32);
+  REQUIRE(Quern({"merge-lora", f32, modern.string(), merged}).exit_code == 0);
+  const auto figures = [&](std::vector<std::string> arguments, int exit_code = 0) {
+    for (const char* more : {"-f", text.c_str(), "-c", "64", "--chunks", "3", "--json"}) {
+      arguments.emplace_back(more);
+    }
+    const auto result = Quern(arguments);
+    CAPTURE(result.err);
+    REQUIRE(result.exit_code == exit_code);
+    return nlohmann::json::parse(result.out);
+  };
+  const std::string lora = modern.string();
+  const auto divergence = [&](const nlohmann::json& found) {
+    return found["kld"]["mean"].get<double>();
+  };
+  CHECK(divergence(figures({"kl-divergence", merged, f32})) > 0.01);
+  CHECK(divergence(figures({"kl-divergence", merged, f32, "--lora", lora})) < 1e-6);
+  CHECK(divergence(figures({"kl-divergence", f32, merged, "--base-lora", lora})) < 1e-6);
+  const auto logits = (dir / "m.logits").string();
+  figures({"perplexity", "-m", f32, "--lora", lora, "--save-all-logits", logits});
+  // A file of logits has 16 bits for each.
+  CHECK(divergence(figures({"kl-divergence", logits, f32, "--lora", lora})) < 1e-5);
+  CHECK(Quern({"kl-divergence", logits, f32, "--base-lora", lora}).exit_code == 2);
+
+  // verify compares the tensors as they would be merged, too.
+  const auto verify = [&](std::vector<std::string> more, int exit_code = 0) {
+    more.insert(more.begin(), {"verify", "--max-kld", "0.001"});
+    return figures(more, exit_code);
+  };
+  verify({merged, f32}, 7);
+  const auto verified = verify({f32, merged, "--reference-lora", lora});
+  CHECK(verified["reference"]["adapters"][0] == lora);
+  for (const auto& tensor : verified["tensors"]) {
+    CHECK(tensor["error"]["relative"].get<double>() < 1e-6);
+  }
+  CHECK(divergence(verify({merged, f32, "--lora", lora})) < 1e-6);
+
+  const auto imatrix = [&](std::vector<std::string> arguments) {
+    const auto out = (dir / "i.dat").string();
+    for (const char* more :
+         {"-f", text.c_str(), "-c", "64", "--chunks", "3", "-q", "--force", "-o", out.c_str()}) {
+      arguments.emplace_back(more);
+    }
+    arguments.insert(arguments.begin(), "imatrix");
+    REQUIRE(Quern(arguments).exit_code == 0);
+    const auto shown = Quern({"imatrix", "--in-file", out, "--show-statistics", "--json"});
+    std::map<std::string, double> sums;
+    const auto statistics = nlohmann::json::parse(shown.out);
+    for (const auto& tensor : statistics["tensors"]) {
+      sums[tensor["name"].get<std::string>()] = tensor["sum"].get<double>();
+    }
+    return sums;
+  };
+  const auto wanted = imatrix({"-m", merged}), got = imatrix({"-m", f32, "--lora", lora});
+  REQUIRE(wanted.size() == got.size());
+  for (const auto& [name, sum] : wanted) {
+    CHECK(got.at(name) == doctest::Approx(sum).epsilon(1e-4));
+  }
+  CHECK(imatrix({"-m", f32}) != got);
+}
+
 TEST_CASE("an adapter that does not belong to the base is refused at run time") {
   QUERN_NEEDS_SHARED(base, "models/tiny-llama");
   QUERN_NEEDS_SHARED(index, "models/adapters/index.json");
