@@ -25,6 +25,7 @@ namespace quern {
   X(EmbeddingB, ".lora_embedding_B")                            \
   X(Magnitude, ".lora_magnitude_vector")                        \
   X(Tokens, ".token_adapter.trainable_tokens_delta")            \
+  X(TokensBase, ".token_adapter.base_layer.weight")             \
   X(BaseWeight, ".base_layer.weight")                           \
   X(BaseBias, ".base_layer.bias")                               \
   X(SavedWeight, ".modules_to_save.weight")                     \

@@ -58,7 +58,7 @@ void Contribution::LoadReplacements(const TensorInfo& base) {
   }
   whole_ = first_of({AdapterPart::kWeight, AdapterPart::kSavedWeight});
   // Beside an adapted embedding this is a copy of the base, unless the vocabulary grew.
-  const auto copy = module_[AdapterPart::kBaseWeight];
+  const auto copy = first_of({AdapterPart::kBaseWeight, AdapterPart::kTokensBase});
   if (!whole_ && copy && adapter_.tensor(*copy).shape != base.shape) whole_ = copy;
   const auto tokens = module_[AdapterPart::kTokens];
   if (!tokens) return;

@@ -62,6 +62,7 @@ class Planner {
   void CheckTiedCopy(Job& job, const AdapterModule& output) const;
   void AddBaseLayer(Job& job, size_t target, size_t part);
   void AddTrainedBias(Job& job, const AdapterModule& module);
+  bool IsTiedTokens(Job& job, const AdapterModule& output) const;
   void AddTokens(Job& job, const AdapterModule& module);
   void Replace(const Job& job, size_t target, size_t part, const char* kind,
                std::shared_ptr<const Edit> edit);

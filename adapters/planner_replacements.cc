@@ -196,17 +196,44 @@ void Planner::AddTrainedBias(Job& job, const AdapterModule& module) {
   }
 }
 
+// Where the vocabulary was resized PEFT saves the tokens of a tied output too, though the config
+// names the embeddings alone: the same tokens, which are done with those.
+bool Planner::IsTiedTokens(Job& job, const AdapterModule& output) const {
+  const LoraAdapter& adapter = job.adapter();
+  if (output.name + ".weight" != kOutputHfName || !IsTied() ||
+      adapter.rules().TrainedTokens(output.name)) {
+    return false;
+  }
+  constexpr AdapterPart kParts[] = {AdapterPart::kTokens, AdapterPart::kTokensBase};
+  for (const AdapterModule& module : adapter.modules()) {
+    if (module.name + ".weight" != kEmbeddingsHfName) continue;
+    const bool same = std::all_of(std::begin(kParts), std::end(kParts), [&](AdapterPart part) {
+      if (!output[part] || !module[part]) return output[part] == module[part];
+      return Same(adapter, *output[part], *module[part]);
+    });
+    if (!same) return false;
+    for (const AdapterPart part : kParts) {
+      if (output[part]) job.used[*output[part]] = true;
+    }
+    return true;
+  }
+  return false;
+}
+
 // Tokens whose embeddings were trained: the adapter has their rows, in spite of the tensor's name.
 // A tied output changes with them, as PEFT ties it to the same rows.
 void Planner::AddTokens(Job& job, const AdapterModule& module) {
   const LoraAdapter& adapter = job.adapter();
   const auto part = module[AdapterPart::kTokens];
-  if (!part) return;
+  if (!part || IsTiedTokens(job, module)) return;
   const TensorInfo& info = adapter.tensor(*part);
   const std::vector<int64_t>* trained = adapter.rules().TrainedTokens(module.name);
   if (!trained) return;
   const std::vector<int64_t>& tokens = *trained;
   const size_t target = Target(job, module.name + ".weight", *part);
+  const size_t steps = plan_.tensors[target].steps.size();
+  if (const auto copy = module[AdapterPart::kTokensBase]) AddBaseLayer(job, target, *copy);
+  const bool grown = plan_.tensors[target].steps.size() > steps;
   const TensorInfo& base = plan_.tensors[target].info;
   if (info.shape.size() != 2 || info.cols() != base.cols() || base.shape.size() != 2 ||
       info.rows() != static_cast<int64_t>(tokens.size())) {
@@ -229,9 +256,10 @@ void Planner::AddTokens(Job& job, const AdapterModule& module) {
     const auto from = values.begin() + static_cast<int64_t>(i) * info.cols();
     rows.insert(rows.end(), from, from + info.cols());
   }
-  Replace(job, target, *part, "tokens",
-          std::make_shared<const ReplaceRows>(std::move(indices), std::move(rows)));
+  auto edit = std::make_shared<const ReplaceRows>(std::move(indices), std::move(rows));
   job.used[*part] = true;
+  if (!grown) return Replace(job, target, *part, "tokens", std::move(edit));
+  AddStep(job, target, std::move(edit), {.adapter = {}, .tensor = {}, .kind = "tokens"});
 }
 
 }  // namespace quern

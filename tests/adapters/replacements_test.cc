@@ -197,6 +197,32 @@ TEST_CASE("a whole module that was trained tied stays tied") {
   CHECK(untied["lm_head.weight"] == Floats{1, 2, 3, 4, 5, 6});
 }
 
+TEST_CASE("tokens that were added to the vocabulary and trained") {
+  const Floats grown = {1, 2, 3, 4, 5, 6, 7, 7, 8, 8};
+  const MemoryTensor in{"model.embed_tokens.token_adapter.base_layer.weight", {2, 5}, grown};
+  const MemoryTensor rows{
+      "model.embed_tokens.token_adapter.trainable_tokens_delta", {2, 2}, {9, 9, 0, 0}};
+  MemoryTensor out = in, out_rows = rows;
+  out.name = "lm_head.token_adapter.base_layer.weight";
+  out_rows.name = "lm_head.token_adapter.trainable_tokens_delta";
+  const std::string config = R"(, "trainable_token_indices": [4, 1])";
+  const Merge tied(true, {in, rows, out, out_rows}, config);
+  CHECK(tied["model.embed_tokens.weight"] == Floats{1, 2, 0, 0, 5, 6, 7, 7, 9, 9});
+  CHECK_FALSE(tied.source->Find("lm_head.weight"));
+  CHECK(tied.source->report().vocab == 5);
+  // Of an untied model the output is saved as it is, or has tokens of its own.
+  const MemoryTensor saved{"lm_head.weight", {2, 5}, Floats(10, 3)};
+  CHECK(Merge(false, {in, rows, saved}, config)["lm_head.weight"] == saved.values);
+  const Merge both(false, {in, rows, out, out_rows},
+                   R"(, "trainable_token_indices": {"embed_tokens": [4, 1], "lm_head": [0, 3]})");
+  CHECK(both["lm_head.weight"] == Floats{9, 9, 3, 4, 5, 6, 0, 0, 8, 8});
+  // What is said to be the same and is not, or a token that even the copy has not.
+  out_rows.values[0] = 1;
+  CHECK(Contains(Refusal(true, {in, rows, out, out_rows}, config), "lm_head.token_adapter"));
+  CHECK(Contains(Refusal(false, {in, rows, saved}, R"(, "trainable_token_indices": [5, 1])"),
+                 "trainable_token_indices has 5"));
+}
+
 TEST_CASE("the delta of a parameter is rounded before it is added, as PEFT does") {
   const auto base = std::make_shared<MemorySource>(
       "base", std::vector<MemoryTensor>{{"model.up.weight", {1, 1}, {1}}});
