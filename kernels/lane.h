@@ -25,6 +25,10 @@
 //   Set, SetI      the same number in every lane
 //   Select         mask ? a : b, of F or of I
 //   Min, Max       a < b ? a : b and a > b ? a : b, so of two numbers the second where one is NaN
+//   Round          to the nearest integer, half to even, of what is below 2^22
+//   AtLeast, AtMost  Max with a bound of 0 or below and Min with one above, by the order of the
+//   bits:
+//                  a NaN counts as the largest number of its sign
 //   ToInt          truncates; INT32_MIN for what int32 cannot hold and for NaN, as x86 does
 //   Load, Store    lane-interleaved memory: element i of all lanes lies together, aligned
 //   Near           the lane type for numbers that lie next to each other in one block
@@ -63,6 +67,12 @@ struct ScalarLane {
   static QUERN_LANE F Quotient(F n, F d, F) { return n / d; }
   static QUERN_LANE F Min(F a, F b) { return a < b ? a : b; }
   static QUERN_LANE F Max(F a, F b) { return a > b ? a : b; }
+  static QUERN_LANE F Round(F value) { return (value + 12582912.0f) - 12582912.0f; }
+  static QUERN_LANE F AtLeast(F value, float low) {
+    const I bits = Bits(value);
+    return bits < 0 && (low == 0 || bits > Bits(low)) ? low : value;
+  }
+  static QUERN_LANE F AtMost(F value, float high) { return FromBits(Min(Bits(value), Bits(high))); }
   static QUERN_LANE I Min(I a, I b) { return a < b ? a : b; }
   static QUERN_LANE I Max(I a, I b) { return a > b ? a : b; }
   static QUERN_LANE M Equal(I a, I b) { return a == b; }

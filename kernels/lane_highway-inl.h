@@ -81,6 +81,16 @@ struct VectorLane {
   static HWY_INLINE F Min(F a, F b) { return hn::IfThenElse(a < b, a, b); }
   static HWY_INLINE F Max(F a, F b) { return hn::IfThenElse(a > b, a, b); }
 #endif
+  static HWY_INLINE F Round(F value) { return hn::Round(value); }
+  // Bits above the sign are in the order of the magnitudes, so whole numbers' comparisons serve,
+  // and those have units of their own where Min and Max share the adders' (AMD).
+  static HWY_INLINE F AtLeast(F value, float low) {
+    if (low == 0) return FromBits(Max(Bits(value), SetI(0)));
+    return hn::BitCast(D(), hn::Min(hn::BitCast(DU(), value), hn::BitCast(DU(), Set(low))));
+  }
+  static HWY_INLINE F AtMost(F value, float high) {
+    return FromBits(Min(Bits(value), Bits(Set(high))));
+  }
   static HWY_INLINE I Min(I a, I b) { return hn::Min(a, b); }
   static HWY_INLINE I Max(I a, I b) { return hn::Max(a, b); }
   static HWY_INLINE M Equal(I a, I b) { return hn::RebindMask(D(), a == b); }

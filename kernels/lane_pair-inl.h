@@ -73,6 +73,9 @@ struct PairLane {
   static HWY_INLINE M Not(M x) { return {T::Not(x.a), T::Not(x.b)}; }
   static HWY_INLINE bool Any(M x) { return T::Any(T::Or(x.a, x.b)); }
   static HWY_INLINE bool All(M x) { return T::All(T::And(x.a, x.b)); }
+  static HWY_INLINE uint64_t MaskBits(M x) {
+    return T::MaskBits(x.a) | uint64_t{T::MaskBits(x.b)} << kHalf;
+  }
 
   static HWY_INLINE F Abs(F x) { return {T::Abs(x.a), T::Abs(x.b)}; }
   static HWY_INLINE F Neg(F x) { return {T::Neg(x.a), T::Neg(x.b)}; }
@@ -82,6 +85,13 @@ struct PairLane {
   }
   static HWY_INLINE F Min(F x, F y) { return {T::Min(x.a, y.a), T::Min(x.b, y.b)}; }
   static HWY_INLINE F Max(F x, F y) { return {T::Max(x.a, y.a), T::Max(x.b, y.b)}; }
+  static HWY_INLINE F Round(F x) { return {T::Round(x.a), T::Round(x.b)}; }
+  static HWY_INLINE F AtLeast(F x, float low) {
+    return {T::AtLeast(x.a, low), T::AtLeast(x.b, low)};
+  }
+  static HWY_INLINE F AtMost(F x, float high) {
+    return {T::AtMost(x.a, high), T::AtMost(x.b, high)};
+  }
   static HWY_INLINE I Min(I x, I y) { return {T::Min(x.a, y.a), T::Min(x.b, y.b)}; }
   static HWY_INLINE I Max(I x, I y) { return {T::Max(x.a, y.a), T::Max(x.b, y.b)}; }
   static HWY_INLINE M Equal(I x, I y) { return {T::Equal(x.a, y.a), T::Equal(x.b, y.b)}; }

@@ -88,19 +88,20 @@ class FinalLevels {
   QUERN_LANE bool ByInverse(const Tile<L>& tile, int lane, uint8_t* codes) const {
     using NF = typename N::F;
     const NF magic = N::Set(kRoundingMagic);
-    const NF low = N::Set(kRoundingMagic + kLow), high = N::Set(kRoundingMagic + kHigh);
-    NF farthest = N::Set(0);
+    // The sums' lowest bits are the levels, so their order is that of the levels.
+    const auto low = N::Bits(N::Set(kRoundingMagic + kLow));
+    const auto high = N::Bits(N::Set(kRoundingMagic + kHigh));
+    auto farthest = N::SetI(0);
     for (int j = 0; j < kSubs; ++j) {
       const NF inverse = N::Set(Of(inverse_, j, lane));
       for (int i = kSub * j; i < kSub * (j + 1); i += N::kMax) {
         const NF quotient = Shifted(tile, i, j, lane) * inverse;
         const NF rounded = quotient + magic;
-        farthest = N::Max(N::Abs(quotient - (rounded - magic)), farthest);
-        const NF clamped = N::Min(N::Max(rounded, low), high);
-        N::StoreBytes(N::Bits(clamped) - N::Bits(low), codes + i);
+        farthest = N::Max(N::Bits(N::Abs(quotient - (rounded - magic))), farthest);
+        N::StoreBytes(N::Min(N::Max(N::Bits(rounded), low), high) - low, codes + i);
       }
     }
-    return N::All(farthest < N::Set(0.49997f));
+    return N::All(N::Less(farthest, N::Bits(N::Set(0.49997f))));
   }
 
   QUERN_LANE void ByDivision(const Tile<L>& tile, int lane, uint8_t* codes) const {

@@ -112,7 +112,8 @@ struct Q3_K {
         offset_.Set(j, fit.offset);
         widest_.Set(j, fit.widest);
       }
-      const SymmetricFit<L> fit = FitSymmetric<L, 16, 32>(scale, sum);
+      // A matrix with huge numbers makes infinite sums, and scales that are no numbers.
+      const SymmetricFit<L> fit = FitSymmetric<L, 16, 32, false>(scale, sum);
       for (int j = 0; j < 16; ++j) {
         rounded.Set(j, SymmetricLevel<L, 32>(fit.inverse, fit.offset, scale[j]));
       }

@@ -38,9 +38,7 @@ HWY_INLINE typename L::F Level(typename L::F value, int low, int high) {
 inline constexpr float kLevelLimit = 4194303.0f;
 template <class L>
 HWY_INLINE typename L::F SmallLevel(typename L::F value, int low, int high) {
-  const typename L::F magic = L::Set(kRoundingMagic);
-  return L::Min(L::Max((value + magic) - magic, L::Set(static_cast<float>(low))),
-                L::Set(static_cast<float>(high)));
+  return L::AtMost(L::AtLeast(L::Round(value), static_cast<float>(low)), static_cast<float>(high));
 }
 
 // roundf, for what fits into 22 bits: half away from zero. The addend is the largest float below a

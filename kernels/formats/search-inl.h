@@ -68,8 +68,9 @@ HWY_INLINE typename L::I SymmetricLevel(typename L::F inverse, typename L::I off
   return Clamp<L>(NearestInt<L>(inverse * x), -kHalf, kHalf - 1) + offset;
 }
 
-// Which ends of the levels, -kHalf and kHalf - 1, the weights may pass with a trial's scale.
-enum class Passed { kNone, kHigh, kBoth };
+// Which ends of the levels, -kHalf and kHalf - 1, the weights may pass with a trial's scale; where
+// they may be no numbers at all, nothing is known.
+enum class Passed { kNone, kHigh, kBoth, kUnknown };
 
 // The sums of the levels of one trial.
 template <class L>
@@ -82,13 +83,17 @@ template <class L, int N, int kHalf, Passed kPassed, int kTrials, class X, class
 HWY_INLINE void SumLevels(const X& x, const W& w, const Floats<L, N>& wx,
                           const typename L::F (&inverse)[kTrials], LevelSums<L> (&sums)[kTrials]) {
   using F = typename L::F;
-  const F magic = L::Set(kRoundingMagic);
   for (int t = 0; t < kTrials; ++t) sums[t] = {L::Set(0), L::Set(0)};
   for (int i = 0; i < N; ++i) {
     for (int t = 0; t < kTrials; ++t) {
-      F l = (inverse[t] * x[i] + magic) - magic;
-      if constexpr (kPassed == Passed::kBoth) l = L::Max(l, L::Set(-kHalf));
-      if constexpr (kPassed != Passed::kNone) l = L::Min(l, L::Set(kHalf - 1));
+      F l = inverse[t] * x[i];
+      if constexpr (kPassed == Passed::kUnknown) {
+        l = Level<L>(l, -kHalf, kHalf - 1);
+      } else {
+        l = L::Round(l);
+        if constexpr (kPassed == Passed::kBoth) l = L::AtLeast(l, -kHalf);
+        if constexpr (kPassed != Passed::kNone) l = L::AtMost(l, kHalf - 1);
+      }
       sums[t].lx = sums[t].lx + wx[i] * l;
       sums[t].l2 = sums[t].l2 + (w[i] * l) * l;
     }
@@ -96,8 +101,8 @@ HWY_INLINE void SumLevels(const X& x, const W& w, const Floats<L, N>& wx,
 }
 
 // Tries 19 scales round the one that maps the extreme to -kHalf; `w` are the weights of the
-// squares.
-template <class L, int N, int kHalf, class X, class W>
+// squares. What is not kFinite may hold NaN and Inf.
+template <class L, int N, int kHalf, bool kFinite = true, class X, class W>
 inline QUERN_LANE SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
   using F = typename L::F;
   const Extreme<L> extreme = FindExtreme<L, N>(x);
@@ -108,7 +113,8 @@ inline QUERN_LANE SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
   fit.inverse = L::Set(-kHalf) / extreme.value;
   const F first[1] = {fit.inverse};
   LevelSums<L> first_sums[1];
-  SumLevels<L, N, kHalf, Passed::kHigh>(x, w, wx, first, first_sums);
+  constexpr Passed kUsual = kFinite ? Passed::kHigh : Passed::kUnknown;
+  SumLevels<L, N, kHalf, kUsual>(x, w, wx, first, first_sums);
   const auto [lx, l2] = first_sums[0];
   fit.scale = L::Select(l2 == L::Set(0), L::Set(0), lx / l2);
   F best = fit.scale * lx;
@@ -124,10 +130,10 @@ inline QUERN_LANE SymmetricFit<L> FitSymmetric(const X& x, const W& w) {
       inverse[t] = normal ? L::Quotient(wanted, extreme.value, one_over) : wanted / extreme.value;
     }
     LevelSums<L> sums[2];
-    if (kSteps[k + 1] < -5) {
+    if (!kFinite || (kSteps[k + 1] >= -5 && kSteps[k + 1] < 5)) {
+      SumLevels<L, N, kHalf, kUsual>(x, w, wx, inverse, sums);
+    } else if (kSteps[k + 1] < -5) {
       SumLevels<L, N, kHalf, Passed::kNone>(x, w, wx, inverse, sums);
-    } else if (kSteps[k + 1] < 5) {
-      SumLevels<L, N, kHalf, Passed::kHigh>(x, w, wx, inverse, sums);
     } else {
       SumLevels<L, N, kHalf, Passed::kBoth>(x, w, wx, inverse, sums);
     }
