@@ -67,6 +67,9 @@ void EncodeBlocks(const EncodeJob& job) {
   const int64_t per_row = job.cols / kElems;
   const int64_t blocks = job.rows * per_row;
   const bool weighted = job.importance != nullptr;
+  if constexpr (requires { Format::template EncodePlain<L>(job.in, blocks, job.out); }) {
+    if (!weighted) return Format::template EncodePlain<L>(job.in, blocks, job.out);
+  }
   std::vector<float> means;
   if (Format::kRowMean && weighted) RowMeans<L>(job, means);
 

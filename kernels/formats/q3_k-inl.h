@@ -6,11 +6,12 @@
 #define QUERN_KERNELS_FORMATS_Q3_K_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstddef>
 
 #include "kernels/formats/final_levels-inl.h"
 #include "kernels/formats/legacy-inl.h"
-#include "kernels/formats/q3_k_plain-inl.h"
+#include "kernels/formats/q3_k_moves-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -26,7 +27,32 @@ struct Q3_K {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Encoder<L>(tile).Run();
+    Encoder<L> encoder(tile);
+    tile.weighted ? encoder.FitWeighted() : encoder.FitPlain();
+  }
+
+  // Without an importance matrix: the fit takes many tiles at once.
+  template <class L>
+  requires(L::kMax > 1) static void EncodePlain(const float* in, int64_t blocks, uint8_t* out) {
+    constexpr int64_t kBlocks = std::max(128, L::kMax);
+    PlainScales<L> found[kBlocks / L::kMax];
+    const float* lanes[kBlocks];
+    for (int64_t first = 0; first < blocks; first += kBlocks) {
+      const int64_t count = std::min(blocks - first, kBlocks);
+      for (int64_t b = 0; b < kBlocks; ++b) {
+        lanes[b] = in + (first + std::min(b, count - 1)) * kElems;
+      }
+      PlainFit<L> fit;
+      for (int64_t b = 0; b < count; b += L::kMax) fit.Add(lanes + b, found[b / L::kMax]);
+      fit.Finish();
+      for (int64_t b = 0; b < count; b += L::kMax) {
+        Tile<L> tile{};
+        tile.blocks = lanes + b;
+        tile.out = {out + static_cast<size_t>(first + b) * sizeof(Block), sizeof(Block),
+                    static_cast<int>(std::min<int64_t>(L::kMax, count - b))};
+        Encoder<L>(tile).WritePlain(found[b / L::kMax]);
+      }
+    }
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {
@@ -53,52 +79,41 @@ struct Q3_K {
    public:
     explicit QUERN_LANE Encoder(const Tile<L>& tile) : tile_(tile) {}
 
-    QUERN_LANE void Run() {
-      Ints<L, 16> scale;  // 0 to 63
-      const F d = tile_.weighted ? FitWeighted(scale) : FitPlain(scale);
-      WriteScales(scale);
-      const I half_d = ToHalf<L>(d);
-      tile_.out.Half(offsetof(Block, d), half_d);
-      FinalLevels<L, 16, -4, 3, false> final_levels;
+    // One block after the other.
+    QUERN_LANE void FitPlain() {
+      PlainScales<L> found;
       for (int j = 0; j < 16; ++j) {
-        const F step = FromHalf<L>(half_d) * L::ToFloat(scale[j] - L::SetI(32));
-        final_levels.Set(j, step, L::Set(0), widest_[j]);
-      }
-      const auto searched = [&](int j, Ints<L, 16>& codes) HWY_ATTR {
         const In<L> x = tile_.x.From(16 * j);
-        PlainLevels<L> plain;
-        if (!tile_.weighted) {
-          plain.Round(x);
-          plain.MoveAll(x);
-        }
-        for (int i = 0; i < 16; ++i) {
-          codes.Set(i, tile_.weighted ? SymmetricLevel<L, 4>(inverse_[j], offset_[j], x[i])
-                                      : plain.Code(i));
-        }
-      };
-      final_levels.Write(tile_, searched, [](const uint8_t* codes, uint8_t* block) {
-        JoinTops<2>(codes, block + offsetof(Block, hmask));
-        JoinPairs<0>(codes, block + offsetof(Block, qs));
-        JoinPairs<0>(codes + 128, block + offsetof(Block, qs) + 32);
+        PlainLevels<L> fit(x);
+        fit.MoveAll();
+        found.widest.Set(j, fit.extreme.magnitude);
+        found.scale.Set(j, fit.Scale());
+      }
+      WritePlain(found);
+    }
+
+    QUERN_LANE void WritePlain(const PlainScales<L>& found) {
+      const F max = FindExtreme<L, 16>(found.scale).value;
+      const auto none = max == L::Set(0);
+      const F inverse = L::Set(-32) / max;
+      Ints<L, 16> rounded;
+      for (int j = 0; j < 16; ++j) {
+        const I level = Clamp<L>(NearestInt<L>(inverse * found.scale[j]), -32, 31) + L::SetI(32);
+        rounded.Set(j, L::Select(none, L::SetI(0), level));
+      }
+      const F d = L::Select(none, L::Set(0), L::Set(1) / inverse);
+      Write(rounded, d, found.widest, [&](int j, Ints<L, 16>& codes) HWY_ATTR {
+        Floats<L, 16> scratch;
+        const In<L> x = SubBlock(tile_, j, scratch);
+        PlainLevels<L> fit(x);
+        fit.MoveAll();
+        for (int i = 0; i < 16; ++i) codes.Set(i, fit.Code(i));
       });
     }
 
-   private:
-    QUERN_LANE F FitPlain(Ints<L, 16>& rounded) {
-      Floats<L, 16> scale;
-      PlainFit<L>(tile_, scale, widest_).Run();
-      const F max = FindExtreme<L, 16>(scale).value;
-      const auto none = max == L::Set(0);
-      const F inverse = L::Set(-32) / max;
-      for (int j = 0; j < 16; ++j) {
-        const I level = Clamp<L>(NearestInt<L>(inverse * scale[j]), -32, 31) + L::SetI(32);
-        rounded.Set(j, L::Select(none, L::SetI(0), level));
-      }
-      return L::Select(none, L::Set(0), L::Set(1) / inverse);
-    }
-
-    QUERN_LANE F FitWeighted(Ints<L, 16>& rounded) {
-      Floats<L, 16> weights, scale, sum;
+    QUERN_LANE void FitWeighted() {
+      Floats<L, 16> weights, scale, sum, widest, inverse;
+      Ints<L, 16> offset;
       const F mean = SuperBlockMean<L>(tile_.x, 2);
       for (int j = 0; j < 16; ++j) {
         const In<L> x = tile_.x.From(16 * j);
@@ -108,16 +123,42 @@ struct Q3_K {
         sum.Set(j, total);
         const SymmetricFit<L> fit = FitSymmetric<L, 16, 4>(x, weights);
         scale.Set(j, fit.scale);
-        inverse_.Set(j, fit.inverse);
-        offset_.Set(j, fit.offset);
-        widest_.Set(j, fit.widest);
+        inverse.Set(j, fit.inverse);
+        offset.Set(j, fit.offset);
+        widest.Set(j, fit.widest);
       }
       // A matrix with huge numbers makes infinite sums, and scales that are no numbers.
       const SymmetricFit<L> fit = FitSymmetric<L, 16, 32, false>(scale, sum);
+      Ints<L, 16> rounded;
       for (int j = 0; j < 16; ++j) {
         rounded.Set(j, SymmetricLevel<L, 32>(fit.inverse, fit.offset, scale[j]));
       }
-      return fit.scale;
+      Write(rounded, fit.scale, widest, [&](int j, Ints<L, 16>& codes) HWY_ATTR {
+        const In<L> x = tile_.x.From(16 * j);
+        for (int i = 0; i < 16; ++i) {
+          codes.Set(i, SymmetricLevel<L, 4>(inverse[j], offset[j], x[i]));
+        }
+      });
+    }
+
+   private:
+    // The sub-blocks' scales, 0 to 63, the scale of the scales, and the levels that they give.
+    template <class Searched>
+    QUERN_LANE void Write(const Ints<L, 16>& scale, F d, const Floats<L, 16>& widest,
+                          const Searched& searched) {
+      WriteScales(scale);
+      const I half_d = ToHalf<L>(d);
+      tile_.out.Half(offsetof(Block, d), half_d);
+      FinalLevels<L, 16, -4, 3, false> final_levels;
+      for (int j = 0; j < 16; ++j) {
+        const F step = FromHalf<L>(half_d) * L::ToFloat(scale[j] - L::SetI(32));
+        final_levels.Set(j, step, L::Set(0), widest[j]);
+      }
+      final_levels.Write(tile_, searched, [](const uint8_t* codes, uint8_t* block) {
+        JoinTops<2>(codes, block + offsetof(Block, hmask));
+        JoinPairs<0>(codes, block + offsetof(Block, qs));
+        JoinPairs<0>(codes + 128, block + offsetof(Block, qs) + 32);
+      });
     }
 
     QUERN_LANE void WriteScales(const Ints<L, 16>& scale) {
@@ -132,8 +173,6 @@ struct Q3_K {
     }
 
     const Tile<L>& tile_;
-    Floats<L, 16> widest_, inverse_;
-    Ints<L, 16> offset_;
   };
 };
 

@@ -6,217 +6,170 @@
 #define QUERN_KERNELS_FORMATS_Q3_K_PLAIN_INL_H_
 #endif
 
-#include <algorithm>
-#include <type_traits>
+#include <limits>
 
 #include "kernels/formats/search-inl.h"
-#include "kernels/lane_pair-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 
-// The levels of sub-blocks, a lane each, and what their fit is judged by.
+// The scales of the sub-blocks of 16 weights of q3_K without an importance matrix: levels -4 to 3
+// by rounding, then up to five rounds in which each weight may move to the level that its
+// neighbours' scale wants, if the fit gets better by it (facts: make_q3_quants).
+
+// The first level of a weight. The extreme itself becomes -4, so none is below.
 template <class L>
-struct PlainLevels {
+HWY_INLINE typename L::F PlainLevel(typename L::F inverse, typename L::F x) {
+  return L::AtMost(L::Round(inverse * x), 3);
+}
+
+// A sub-block's sums of w * x * level and of w * level^2, which its scale is the quotient of.
+template <class L>
+struct PlainSums {
+  typename L::F lx, l2;
+
+  HWY_INLINE typename L::F Scale() const { return L::Select(l2 > L::Set(0), lx / l2, L::Set(0)); }
+};
+
+// Levels -4 to 3 by rounding: keep(i, level) is told each, and the sums come back.
+template <class L, class Keep>
+HWY_INLINE PlainSums<L> RoundPlain(const In<L>& x, typename L::F inverse, const Keep& keep) {
+  using F = typename L::F;
+  PlainSums<L> sums{L::Set(0), L::Set(0)};
+  for (int i = 0; i < 16; ++i) {
+    const F w = x[i] * x[i];
+    const F level = PlainLevel<L>(inverse, x[i]);
+    sums.lx = sums.lx + (w * x[i]) * level;
+    sums.l2 = sums.l2 + (w * level) * level;
+    keep(i, level);
+  }
+  return sums;
+}
+
+// What a round does to one weight: it gets the level that its neighbours' scale wants, if the fit
+// gets better by it. Returns where it did.
+template <class L>
+HWY_INLINE typename L::M MovePlain(typename L::F x, typename L::F& level, PlainSums<L>& sums) {
+  using F = typename L::F;
+  const F w = x * x, wx = w * x;
+  const F lx = sums.lx - wx * level;
+  const F l2 = sums.l2 - (w * level) * level;
+  // The extreme keeps a level of its own sign, so quotients stay below 2^11.
+  const F wanted = SmallLevel<L>((x * l2) / lx, -4, 3);
+  const F new_lx = lx + wx * wanted;
+  const F new_l2 = l2 + (w * wanted) * wanted;
+  const auto fits = L::And(L::Min(lx, new_l2) > L::Set(0),
+                           (new_lx * new_lx) * sums.l2 > (sums.lx * sums.lx) * new_l2);
+  const auto better = L::And(fits, L::Not(wanted == level));
+  level = L::Select(better, wanted, level);
+  sums.lx = L::Select(better, new_lx, sums.lx);
+  sums.l2 = L::Select(better, new_l2, sums.l2);
+  return better;
+}
+
+// Tells which weights a round leaves where they are, without the waits of MovePlain.
+//
+// A round moves none of level l where q = x * l2 / lx rounds to l, with the sums less the weight's
+// own terms, or where lx <= 0.
+//
+// If the extreme is positive, no level has its weight's sign, so no term of lx is positive, and as
+// float sums are monotonic neither is any sum. Else let r = x * l2 / lx of the whole sums, and
+// share = the weight's term / lx. As x * (its term of l2) = l * (its term of lx), q - l = (r - l) /
+// (1 - share): so q is within 1/2 of l if r - l is within (1 - share) / 2, and r may be cut off at
+// the outermost levels, which stand for all beyond. All this up to rounding: with r below 128 its
+// error is below 2^-16, for which 0.499 and the 2^-14 leave room, and q is below 2^20.
+template <class L>
+struct PlainStay {
+  typename L::F ratio, per_lx;
+
+  HWY_INLINE PlainStay(typename L::F r, typename L::F p) : ratio(r), per_lx(p) {}
+  HWY_INLINE PlainStay(const PlainSums<L>& sums, typename L::F magnitude)
+      : ratio(sums.l2 / sums.lx) {
+    // Denormal sums are less exact. Nothing compares with a NaN, so nothing is told then.
+    const auto told = L::And(magnitude * ratio<L::Set(128), sums.lx> L::Set(1e-30f));
+    const typename L::F nan = L::Set(std::numeric_limits<float>::quiet_NaN());
+    per_lx = L::Select(told, L::Set(0.499f) / sums.lx, nan);
+  }
+  // Of a weight with its level.
+  HWY_INLINE typename L::M operator()(typename L::F x, typename L::F level) const {
+    const typename L::F r = L::AtMost(L::AtLeast(x * ratio, -4), 3);
+    const typename L::F lx = ((x * x) * x) * level;
+    return L::Abs(r - level) < L::Set(0.499f - 0x1p-14f) - lx * per_lx;
+  }
+};
+
+// The levels of sub-blocks, a lane each.
+template <class L>
+class PlainLevels {
   using F = typename L::F;
   using I = typename L::I;
   using M = typename L::M;
 
-  Floats<L, 16> level, lx, l2;  // and the terms of the sums
-  F sum_lx, sum_l2;
-  Extreme<L> extreme;
-  M zero;
-
-  HWY_INLINE void Round(const In<L>& x) {
+ public:
+  HWY_INLINE explicit PlainLevels(const In<L>& x) : x_(x) {
     extreme = FindExtreme<L, 16>(x);
-    zero = extreme.magnitude < L::Set(kZeroGroup);
+    zero_ = extreme.magnitude < L::Set(kZeroGroup);
     const F inverse = L::Set(-4) / extreme.value;
-    F total_lx = L::Set(0), total_l2 = L::Set(0);
-    for (int i = 0; i < 16; ++i) {
-      const F w = x[i] * x[i];
-      // The extreme itself becomes -4, so none is below.
-      const F rounded = (inverse * x[i] + L::Set(kRoundingMagic)) - L::Set(kRoundingMagic);
-      const F l = L::Min(rounded, L::Set(3));
-      const F term_lx = (w * x[i]) * l, term_l2 = (w * l) * l;
-      level.Set(i, l);
-      lx.Set(i, term_lx);
-      l2.Set(i, term_l2);
-      total_lx = total_lx + term_lx;
-      total_l2 = total_l2 + term_l2;
-    }
-    sum_lx = total_lx;
-    sum_l2 = total_l2;
+    // The level of what is no number is 0.
+    const auto keep = [&](int i, F level) HWY_ATTR {
+      const F scaled = inverse * x[i];
+      level_.Set(i, L::Select(scaled == scaled, level, L::Set(0)));
+    };
+    sums_ = RoundPlain<L>(x, inverse, keep);
   }
 
-  // Where a round may move a weight. It moves none of level l where q = x * sl2 / slx rounds to l,
-  // with slx = sum_lx - lx, sl2 = sum_l2 - l2, or where slx <= 0.
-  //
-  // If the extreme is positive, no level has its weight's sign, so no lx is positive, and as float
-  // sums are monotonic neither is any slx. Else let r = x * sum_l2 / sum_lx and share = lx /
-  // sum_lx. As x * l2 = l * lx, q - l = (r - l) / (1 - share): so q is within 1/2 of l if r - l is
-  // within (1 - share) / 2, and r may be cut off at the outermost levels, which stand for all
-  // beyond. All this up to rounding: with r below 128 its error is below 2^-16, for which 0.499 and
-  // the 2^-14 leave room, and q is below 2^20.
-  QUERN_LANE M MayMove(const In<L>& x) const {
-    const F ratio = sum_l2 / sum_lx, per_lx = L::Set(0.499f) / sum_lx;
-    // Denormal sums are less exact.
-    M stays = L::And(extreme.magnitude * ratio<L::Set(128), sum_lx> L::Set(1e-30f));
-    for (int i = 0; i < 16; ++i) {
-      const F r = L::Min(L::Set(3), L::Max(L::Set(-4), x[i] * ratio));
-      const F room = L::Set(0.499f - 0x1p-14f) - lx[i] * per_lx;
-      stays = L::And(stays, L::Abs(r - level[i]) < room);
-    }
-    return L::Not(L::Or(stays, L::Or(zero, extreme.value > L::Set(0))));
-  }
-
-  // One round. Returns where it moved a weight.
-  HWY_INLINE M Move(const In<L>& x) {
-    M moved = L::Set(1) < L::Set(0);
-    for (int i = 0; i < 16; ++i) {
-      const F w = x[i] * x[i];
-      const F old = level[i];
-      const F slx = sum_lx - lx[i];
-      const F sl2 = sum_l2 - l2[i];
-      // The extreme keeps a level of its own sign, so quotients stay below 2^11.
-      const F l = SmallLevel<L>((x[i] * sl2) / slx, -4, 3);
-      const F term_lx = (w * x[i]) * l, term_l2 = (w * l) * l;
-      const F new_slx = slx + term_lx;
-      const F new_sl2 = sl2 + term_l2;
-      const M fits = L::And(L::Min(slx, new_sl2) > L::Set(0),
-                            (new_slx * new_slx) * sum_l2 > (sum_lx * sum_lx) * new_sl2);
-      const M better = L::And(fits, L::Not(l == old));
-      level.Set(i, L::Select(better, l, old));
-      lx.Set(i, L::Select(better, term_lx, lx[i]));
-      l2.Set(i, L::Select(better, term_l2, l2[i]));
-      sum_lx = L::Select(better, new_slx, sum_lx);
-      sum_l2 = L::Select(better, new_sl2, sum_l2);
-      moved = L::Or(moved, better);
-    }
-    return moved;
-  }
-
-  QUERN_LANE void MoveAll(const In<L>& x) {
-    for (int round = 0; round < 5; ++round) {
-      if (!L::Any(Move(x))) break;
+  QUERN_LANE void MoveAll() {
+    if (!L::Any(MayMove())) return;
+    M moved = L::Set(0) < L::Set(1);
+    for (int round = 0; round < 5 && L::Any(moved); ++round) {
+      moved = L::Set(1) < L::Set(0);
+      for (int i = 0; i < 16; ++i) {
+        F level = level_[i];
+        moved = L::Or(moved, MovePlain<L>(x_[i], level, sums_));
+        level_.Set(i, level);
+      }
     }
   }
 
   HWY_INLINE I Code(int i) const {
-    return L::Select(zero, L::SetI(0), NearestInt<L>(level[i]) + L::SetI(4));
+    return L::Select(zero_, L::SetI(0), NearestInt<L>(level_[i]) + L::SetI(4));
   }
-  HWY_INLINE F Scale() const {
-    const M some = L::And(sum_l2 > L::Set(0), L::Not(zero));
-    return L::Select(some, sum_lx / sum_l2, L::Set(0));
-  }
-};
+  HWY_INLINE F Scale() const { return L::Select(zero_, L::Set(0), sums_.Scale()); }
 
-// The scales of the sub-blocks of 16 weights of q3_K without an importance matrix: levels -4 to 3
-// by rounding, then up to five rounds in which each weight may move to the level that its
-// neighbours' scale wants, if the fit gets better by it (facts: make_q3_quants). Each step waits
-// for the one before it, but of normal weights only one sub-block in five has one that moves at
-// all, and few of these another one after the first round. A test without such waits tells them,
-// and they are collected until they fill the lanes, for one round first and then for all five.
-template <class L>
-class PlainFit {
-  // Twice the lanes for what waits for itself.
-  using Wide = PairLane<L>;
-  // A single lane has nothing to collect for.
-  static constexpr bool kAlone = L::kMax == 1;
-
-  // Sub-blocks that wait, and where their scales belong.
-  struct Queue {
-    const float* from[Wide::kMax];
-    float* to[Wide::kMax];
-    int size = 0;
-
-    void Add(const float* weights, float* scale) {
-      from[size] = weights;
-      to[size++] = scale;
-    }
-    bool full() const { return size == Wide::kMax; }
-  };
-
- public:
-  // Writes the scale of each sub-block and its largest magnitude.
-  QUERN_LANE PlainFit(const Tile<L>& tile, Floats<L, 16>& scale, Floats<L, 16>& widest)
-      : tile_(tile), scale_(scale), widest_(widest) {}
-
-  QUERN_LANE void Run() {
-    for (int j = 0; j < 16; ++j) {
-      const In<L> x = tile_.x.From(16 * j);
-      PlainLevels<L> fit;
-      fit.Round(x);
-      widest_.Set(j, fit.extreme.magnitude);
-      const auto moves = fit.MayMove(x);
-      if constexpr (kAlone) {
-        if (L::Any(moves)) fit.MoveAll(x);
-      }
-      scale_.Set(j, fit.Scale());
-      if constexpr (!kAlone) {
-        if (L::Any(moves)) Collect(j, moves);
-      }
-    }
-    if constexpr (!kAlone) {
-      if (once_.size > 0) MoveOnce();
-      if (often_.size > 0) MoveOften();
-    }
-  }
+  Extreme<L> extreme;
 
  private:
-  void Collect(int j, typename L::M moves) {
-    alignas(64) int32_t wanted[L::kMax];
-    L::StoreI(L::Select(moves, L::SetI(1), L::SetI(0)), wanted);
-    for (int lane = 0; lane < L::kMax; ++lane) {
-      if (!wanted[lane]) continue;
-      once_.Add(tile_.blocks[lane] + 16 * j, scale_.values + j * L::kMax + lane);
-      if (once_.full()) MoveOnce();
-    }
+  QUERN_LANE M MayMove() const {
+    const PlainStay<L> stay(sums_, extreme.magnitude);
+    M stays = L::Set(0) < L::Set(1);
+    for (int i = 0; i < 16; ++i) stays = L::And(stays, stay(x_[i], level_[i]));
+    return L::Not(L::Or(stays, L::Or(zero_, extreme.value > L::Set(0))));
   }
 
-  // The sub-blocks of a queue, one a lane; the lanes beyond them repeat the first.
-  static void Load(Queue& queue, Floats<Wide, 16>& x) {
-    std::fill(queue.from + queue.size, queue.from + Wide::kMax, queue.from[0]);
-    Wide::Interleave(queue.from, 16, x.values);
-  }
+  In<L> x_;
+  M zero_;
+  Floats<L, 16> level_;
+  PlainSums<L> sums_;
+};
 
-  void MoveOnce() {
-    Floats<Wide, 16> weights;
-    Load(once_, weights);
-    const In<Wide> x{weights.values};
-    PlainLevels<Wide> fit;
-    fit.Round(x);
-    fit.Move(x);
-    alignas(64) float scales[Wide::kMax];
-    Wide::Store(fit.Scale(), scales);
-    alignas(64) int32_t restless[Wide::kMax];
-    Wide::StoreI(Wide::Select(fit.MayMove(x), Wide::SetI(1), Wide::SetI(0)), restless);
-    for (int lane = 0; lane < once_.size; ++lane) {
-      *once_.to[lane] = scales[lane];
-      if (!restless[lane]) continue;
-      often_.Add(once_.from[lane], once_.to[lane]);
-      if (often_.full()) MoveOften();
-    }
-    once_.size = 0;
+// Sub-block j of a tile's blocks; one that is not interleaved comes by way of `scratch`.
+template <class L>
+QUERN_LANE In<L> SubBlock(const Tile<L>& tile, int j, Floats<L, 16>& scratch) {
+  if constexpr (L::kMax == 1) {
+    return tile.x.From(16 * j);
+  } else {
+    const float* from[L::kMax];
+    for (int lane = 0; lane < L::kMax; ++lane) from[lane] = tile.blocks[lane] + 16 * j;
+    L::Interleave(from, 16, scratch.values);
+    return In<L>{scratch.values};
   }
+}
 
-  void MoveOften() {
-    Floats<Wide, 16> weights;
-    Load(often_, weights);
-    const In<Wide> x{weights.values};
-    PlainLevels<Wide> fit;
-    fit.Round(x);
-    fit.MoveAll(x);
-    alignas(64) float scales[Wide::kMax];
-    Wide::Store(fit.Scale(), scales);
-    for (int lane = 0; lane < often_.size; ++lane) *often_.to[lane] = scales[lane];
-    often_.size = 0;
-  }
-
-  const Tile<L>& tile_;
-  Floats<L, 16>& scale_;
-  Floats<L, 16>& widest_;
-  std::conditional_t<kAlone, int, Queue> once_{}, often_{};
+// What the fit finds of a tile's sub-blocks: their scales, and their largest magnitudes.
+template <class L>
+struct PlainScales {
+  Floats<L, 16> scale, widest;
 };
 
 }  // namespace HWY_NAMESPACE
