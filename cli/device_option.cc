@@ -8,8 +8,6 @@
 namespace quern::cli {
 namespace {
 
-constexpr int64_t kPieceOfProcessor = int64_t{1} << 20;
-
 [[noreturn]] void FailDevice(const std::string& text) {
   Fail(ErrorKind::kUsage, "--device {}: should be cpu, cuda, auto, cuda:N or auto:N", text);
 }
@@ -44,8 +42,6 @@ std::shared_ptr<DeviceEncoder> OpenDevice(const std::string& text, Progress& pro
       std::move(device), [&progress](std::string_view text) { progress.Note(text); });
 }
 
-int64_t StreamPiece(const DeviceEncoder* device) {
-  return device ? device->piece_weights() * 4 : kPieceOfProcessor;
-}
+int64_t StreamPiece(const DeviceEncoder* device) { return device ? device->piece_weights() : 0; }
 
 }  // namespace quern::cli

@@ -18,7 +18,7 @@ inline constexpr char kDeviceHelp[] =
 // there.
 std::shared_ptr<DeviceEncoder> OpenDevice(const std::string& text, Progress& progress);
 
-// How many bytes of float32 weights Stream takes at a time: larger pieces for a device.
+// How many weights Stream takes at a time: many for a device, 0 (its own choice) without one.
 int64_t StreamPiece(const DeviceEncoder* device);
 
 }  // namespace quern::cli

@@ -15,15 +15,25 @@ struct Piece {
   int64_t first, count;
 };
 
-std::vector<Piece> Pieces(const TensorSource& source, int64_t piece_bytes) {
+// Writes of a MB cost the system least; a short file has to have pieces for every thread.
+int64_t PieceBytes(const TensorSource& source) {
+  int64_t total = 0;
+  for (const TensorInfo& tensor : source.tensors()) total += tensor.bytes();
+  constexpr int64_t kLeast = int64_t{1} << 16, kMost = int64_t{1} << 20;
+  return std::clamp(total / (32 * ThreadCount()), kLeast, kMost);
+}
+
+std::vector<Piece> Pieces(const TensorSource& source, int64_t piece_weights) {
   std::vector<Piece> pieces;
+  const int64_t piece_bytes = PieceBytes(source);
   const auto& tensors = source.tensors();
   for (size_t t = 0; t < tensors.size(); ++t) {
-    // A piece is measured in float32, the widest form that its rows take on the way.
-    const int64_t row_bytes = std::max<int64_t>(tensors[t].cols() * 4, 1);
-    const int64_t step = std::max<int64_t>(piece_bytes / row_bytes, 1);
-    for (int64_t row = 0; row < tensors[t].rows(); row += step) {
-      pieces.push_back({t, row, std::min(step, tensors[t].rows() - row)});
+    const int64_t step = piece_weights > 0
+                             ? piece_weights / std::max<int64_t>(tensors[t].cols(), 1)
+                             : piece_bytes / std::max<int64_t>(tensors[t].row_bytes(), 1);
+    const int64_t rows = std::max<int64_t>(step, 1);
+    for (int64_t row = 0; row < tensors[t].rows(); row += rows) {
+      pieces.push_back({t, row, std::min(rows, tensors[t].rows() - row)});
     }
   }
   return pieces;
@@ -31,8 +41,9 @@ std::vector<Piece> Pieces(const TensorSource& source, int64_t piece_bytes) {
 
 }  // namespace
 
-void Stream(const TensorSource& source, TensorSink& sink, Progress& progress, int64_t piece_bytes) {
-  const std::vector<Piece> pieces = Pieces(source, piece_bytes);
+void Stream(const TensorSource& source, TensorSink& sink, Progress& progress,
+            int64_t piece_weights) {
+  const std::vector<Piece> pieces = Pieces(source, piece_weights);
   const auto total = static_cast<int64_t>(source.tensors().size());
   std::mutex mutex;
   int64_t next = 0;

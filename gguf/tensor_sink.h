@@ -25,9 +25,9 @@ class TensorSink {
 };
 
 // Streams every tensor of `source` into `sink`, whose list must be source.tensors(), on all threads
-// and in about the file's order. A thread holds one piece of at most `piece_bytes` (or one row).
-// Does not commit.
+// and in about the file's order. A thread holds one piece: rows of `piece_weights` weights, or
+// where that is 0, of about a MB as they are written; one row at the least. Does not commit.
 void Stream(const TensorSource& source, TensorSink& sink, Progress& progress,
-            int64_t piece_bytes = int64_t{1} << 20);
+            int64_t piece_weights = 0);
 
 }  // namespace quern

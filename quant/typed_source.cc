@@ -1,5 +1,7 @@
 #include "quant/typed_source.h"
 
+#include <tbb/cache_aligned_allocator.h>
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -19,7 +21,8 @@ constexpr float kSafeMagnitude = 30000;
 
 struct Scratch {
   std::vector<std::byte> raw;
-  std::vector<float> weights;
+  // Aligned, so that a register of them does not lie in two cache lines.
+  std::vector<float, tbb::cache_aligned_allocator<float>> weights;
 };
 
 // Buffers of this thread. A source may stand on a source of the same kind, so a thread can be in

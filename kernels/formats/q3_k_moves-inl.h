@@ -17,10 +17,10 @@ namespace quern {
 namespace HWY_NAMESPACE {
 
 // The fit of q3_k_plain-inl.h for many blocks at once. Each step of its rounds waits for the one
-// before it, but of normal weights only one sub-block in five has a weight that may move at all, and
-// then two or three. So the steps go from one that may move to the next, and those of many
-// sub-blocks go side by side: they wait in a pool, a lane each, and a lane that has no more to do is
-// given to another one.
+// before it, but of normal weights only one sub-block in five has a weight that may move at all,
+// and then two or three. So the steps go from one that may move to the next, and those of many
+// sub-blocks go side by side: they wait in a pool, a lane each, and a lane that has no more to do
+// is given to another one.
 template <class L>
 class PlainFit {
   // The lanes of a register for weights that lie next to each other.
@@ -57,7 +57,7 @@ class PlainFit {
     const float* from;
     float* to;
     float magnitude;
-    int32_t at;  // which of its weights may move next
+    int32_t at;       // which of its weights may move next
     uint32_t rounds;  // that may follow, a bit each
     uint32_t moved;   // whether one moved in this round
   };
