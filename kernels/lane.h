@@ -69,8 +69,9 @@ struct ScalarLane {
   static QUERN_LANE F Max(F a, F b) { return a > b ? a : b; }
   static QUERN_LANE F Round(F value) { return (value + 12582912.0f) - 12582912.0f; }
   static QUERN_LANE F AtLeast(F value, float low) {
-    const I bits = Bits(value);
-    return bits < 0 && (low == 0 || bits > Bits(low)) ? low : value;
+    if (low == 0) return FromBits(Max(Bits(value), 0));
+    const auto bits = static_cast<uint32_t>(Bits(value)), least = static_cast<uint32_t>(Bits(low));
+    return FromBits(static_cast<I>(bits < least ? bits : least));
   }
   static QUERN_LANE F AtMost(F value, float high) { return FromBits(Min(Bits(value), Bits(high))); }
   static QUERN_LANE I Min(I a, I b) { return a < b ? a : b; }
