@@ -27,11 +27,11 @@ struct Q3_K {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Encoder<L> encoder(tile);
-    tile.weighted ? encoder.FitWeighted() : encoder.FitPlain();
+    if (tile.weighted) return Encoder<L>(tile).FitWeighted();
+    if constexpr (L::kMax == 1) Encoder<L>(tile).FitPlain();
   }
 
-  // Without an importance matrix: the fit takes many tiles at once.
+  // All blocks that have no importance matrix, where lanes are more than one: many tiles at once.
   template <class L>
   requires(L::kMax > 1) static void EncodePlain(const float* in, int64_t blocks, uint8_t* out) {
     constexpr int64_t kBlocks = std::max(128, L::kMax);
@@ -79,7 +79,7 @@ struct Q3_K {
    public:
     explicit QUERN_LANE Encoder(const Tile<L>& tile) : tile_(tile) {}
 
-    // One block after the other.
+    // Of a single lane.
     QUERN_LANE void FitPlain() {
       PlainScales<L> found;
       for (int j = 0; j < 16; ++j) {

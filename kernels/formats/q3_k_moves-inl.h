@@ -8,7 +8,6 @@
 
 #include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/formats/q3_k_plain-inl.h"
 
@@ -66,24 +65,26 @@ class PlainFit {
   HWY_INLINE void Enter(uint64_t lanes, const float* const* from, F magnitude, F inverse,
                         const PlainSums<L>& sums, float* to) {
     const PlainStay<L> stay(sums, magnitude);
-    alignas(64) float of[6][L::kMax];
-    L::Store(magnitude, of[0]);
-    L::Store(inverse, of[1]);
-    L::Store(sums.lx, of[2]);
-    L::Store(sums.l2, of[3]);
-    L::Store(stay.ratio, of[4]);
-    L::Store(stay.per_lx, of[5]);
+    alignas(64) float magnitudes[L::kMax], inverses[L::kMax], lx[L::kMax], l2[L::kMax];
+    L::Store(magnitude, magnitudes);
+    L::Store(inverse, inverses);
+    L::Store(sums.lx, lx);
+    L::Store(sums.l2, l2);
+    alignas(64) float ratios[L::kMax], per_lx[L::kMax];
+    L::Store(stay.ratio, ratios);
+    L::Store(stay.per_lx, per_lx);
     int size = size_;
     for (; lanes != 0; lanes &= lanes - 1) {
       const int lane = std::countr_zero(lanes);
       float* level = level_ + 16 * size;
       for (int i = 0; i < 16; i += N::kMax) {
-        N::Store(PlainLevel<N>(N::Set(of[1][lane]), N::LoadNear(from[lane] + i)), level + i);
+        N::Store(PlainLevel<N>(N::Set(inverses[lane]), N::LoadNear(from[lane] + i)), level + i);
       }
-      const uint32_t movable = Movable(from[lane], level, of[4][lane], of[5][lane]);
-      waiting_[size] = {from[lane], to + lane, of[0][lane], std::countr_zero(movable), 15, 0};
-      lx_[size] = of[2][lane];
-      l2_[size] = of[3][lane];
+      const uint32_t movable = Movable(from[lane], level, ratios[lane], per_lx[lane]);
+      // Written anyway, and kept where a weight may move: a branch would be a guess.
+      waiting_[size] = {from[lane], to + lane, magnitudes[lane], std::countr_zero(movable), 15, 0};
+      lx_[size] = lx[lane];
+      l2_[size] = l2[lane];
       size += movable != 0;
     }
     size_ = size;
@@ -106,10 +107,11 @@ class PlainFit {
     while (size_ >= few) Step();
   }
 
-  // Each moves one weight, if that makes the fit better, and looks for its next.
+  // Each moves one weight, if that makes the fit better, and looks for its next: one behind it in
+  // this round, or if any has moved, the first in a next round. Those that find none leave.
   void Step() {
     const int count = size_;
-    alignas(64) float x[kPool], level[kPool], magnitude[kPool];
+    alignas(64) float x[kPool] = {}, level[kPool] = {}, magnitude[kPool] = {};
     for (int e = 0; e < count; ++e) {
       const Waiting& w = waiting_[e];
       x[e] = w.from[w.at];
@@ -161,7 +163,7 @@ class PlainFit {
   int size_ = 0;
   Waiting waiting_[kPool];
   alignas(64) float level_[16 * kPool];  // of each, one after the other
-  alignas(64) float lx_[kPool], l2_[kPool];
+  alignas(64) float lx_[kPool] = {}, l2_[kPool] = {};
 };
 
 }  // namespace HWY_NAMESPACE
