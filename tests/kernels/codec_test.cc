@@ -198,10 +198,11 @@ TEST_CASE("where a matrix makes sums overflow, the bytes are the reference's") {
   const TargetGuard guard;
   for (const std::string& target : CodecTargets()) {
     REQUIRE(UseCodecTarget(target));
-    for (const auto& [name, hash] : wanted) {
+    for (const auto& line : wanted) {
       CAPTURE(target);
-      CAPTURE(name);
-      CHECK(HexOf(Xxh64::Of(Encoded(*TypeFromName(name), weights, 256, importance))) == hash);
+      CAPTURE(line.first);
+      const auto bytes = Encoded(*TypeFromName(line.first), weights, 256, importance);
+      CHECK(HexOf(Xxh64::Of(bytes)) == line.second);
     }
   }
 }
