@@ -68,6 +68,9 @@ std::vector<TensorInfo> Retyped(const TensorSource& base, const std::vector<Type
   return tensors;
 }
 
+// Types that can be looked through for NaN and Inf, or sent to a device, as they are.
+bool IsShortFloat(Type type) { return type == Type::kF16 || type == Type::kBF16; }
+
 int64_t Slices(const TensorInfo& tensor) { return tensor.shape.size() > 2 ? tensor.shape[2] : 1; }
 
 [[noreturn]] void FailNonFinite(const TensorSource& source, const TensorInfo& tensor,
@@ -148,7 +151,10 @@ void TypedSource::EncodeHere(const Piece& piece) const {
   scratch->weights.resize(static_cast<size_t>(piece.count * to.cols()));
   const std::span<float> weights(scratch->weights);
   ReadAs(Type::kF32, piece, scratch->raw, std::as_writable_bytes(weights));
-  const FiniteScan scan = CheckFinite(piece, Type::kF32, std::as_bytes(weights));
+  const Type from = base_->tensors()[piece.index].type;
+  const FiniteScan scan = IsShortFloat(from)
+                              ? CheckFinite(piece, from, scratch->raw)
+                              : CheckFinite(piece, Type::kF32, std::as_bytes(weights));
   EncodeRows(to.type, weights.data(), piece.count, to.cols(), ImportanceOf(piece),
              piece.out.data());
   CheckEncoded(piece, scan.largest, weights);
@@ -163,8 +169,7 @@ int64_t TypedSource::EncodeOnDevice(const Piece& piece) const {
   auto lease = device_->Take({to.type, !importance_[piece.index].empty()});
   if (!lease) return 0;
   const Type from = base_->tensors()[piece.index].type;
-  const bool sent_raw = from == Type::kF16 || from == Type::kBF16;
-  const Type sent = sent_raw ? from : Type::kF32;
+  const Type sent = IsShortFloat(from) ? from : Type::kF32;
   ScratchLease scratch;
   for (int64_t done = 0; done < piece.count;) {
     const int64_t rows = std::min(piece.count - done, lease->MaxRows(to.cols()));

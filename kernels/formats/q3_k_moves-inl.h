@@ -159,7 +159,7 @@ class PlainFit {
     size_ = size;
   }
 
-  static constexpr int kPool = 4 * L::kMax;
+  static constexpr int kPool = 2 * L::kMax;
   int size_ = 0;
   Waiting waiting_[kPool];
   alignas(64) float level_[16 * kPool];  // of each, one after the other

@@ -78,18 +78,20 @@ HWY_INLINE typename L::M MovePlain(typename L::F x, typename L::F& level, PlainS
 // share = the weight's term / lx. As x * (its term of l2) = l * (its term of lx), q - l = (r - l) /
 // (1 - share): so q is within 1/2 of l if r - l is within (1 - share) / 2, and r may be cut off at
 // the outermost levels, which stand for all beyond. All this up to rounding: with r below 128 its
-// error is below 2^-16, for which 0.499 and the 2^-14 leave room, and q is below 2^20.
+// error is below 2^-15, for which 0.499 and the 2^-14 leave room, and q is below 2^20.
 template <class L>
 struct PlainStay {
   typename L::F ratio, per_lx;
 
   HWY_INLINE PlainStay(typename L::F r, typename L::F p) : ratio(r), per_lx(p) {}
-  HWY_INLINE PlainStay(const PlainSums<L>& sums, typename L::F magnitude)
-      : ratio(sums.l2 / sums.lx) {
-    // Denormal sums are less exact. Nothing compares with a NaN, so nothing is told then.
-    const auto told = L::And(magnitude * ratio<L::Set(128), sums.lx> L::Set(1e-30f));
+  HWY_INLINE PlainStay(const PlainSums<L>& sums, typename L::F magnitude) {
+    const typename L::F inverse = L::Set(1) / sums.lx;
+    ratio = sums.l2 * inverse;
+    // Of denormals all this is less exact. Nothing compares with a NaN, so nothing is told then.
+    const auto normal = L::And(sums.lx > L::Set(1e-30f), L::Set(1e30f) > sums.lx);
+    const auto told = L::And(normal, L::Set(128) > magnitude * ratio);
     const typename L::F nan = L::Set(std::numeric_limits<float>::quiet_NaN());
-    per_lx = L::Select(told, L::Set(0.499f) / sums.lx, nan);
+    per_lx = L::Select(told, L::Set(0.499f) * inverse, nan);
   }
   // Of a weight with its level.
   HWY_INLINE typename L::M operator()(typename L::F x, typename L::F level) const {

@@ -105,6 +105,19 @@ TEST_CASE("targets agree with the scalar lane at any number of rows") {
   }
 }
 
+TEST_CASE("targets agree with the scalar lane on more blocks than are fitted at once") {
+  const TargetGuard guard;
+  std::vector<float> weights;
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    const std::vector<float> normal = BlockInput(0, seed);
+    weights.insert(weights.end(), normal.begin(), normal.end());
+  }
+  for (const int64_t blocks : {129, 319}) {
+    const std::span in = std::span(weights).first(static_cast<size_t>(blocks * 256));
+    CheckTargetsAgree(Type::kQ3_K, in, 256, {});
+  }
+}
+
 TEST_CASE("rows can be encoded in any chunks") {
   const std::vector<float> weights = BlockInput(0, 3);
   const std::vector<float> importance = BlockImportance(1, 3);
