@@ -16,8 +16,10 @@ namespace {
 constexpr int64_t kPieceWeights = int64_t{1} << 15;
 
 // A block's scale is no larger than its largest weight, and scales are float16 at the least, so
-// below this an encoded block cannot hold an Inf and need not be looked at.
+// below this an encoded block cannot hold an Inf and need not be looked at, unless its importance
+// weights are so large that the searches' sums overflow.
 constexpr float kSafeMagnitude = 30000;
+constexpr float kSafeImportance = 1e20F;
 
 struct Scratch {
   std::vector<std::byte> raw;
@@ -93,6 +95,8 @@ TypedSource::TypedSource(std::shared_ptr<const TensorSource> base, const std::ve
   for (size_t t = 0; t < tensors().size(); ++t) {
     const auto size = static_cast<int64_t>(importance_[t].size());
     QUERN_CHECK(size == 0 || size == tensors()[t].cols() * Slices(tensors()[t]));
+    const auto largest = std::max_element(importance_[t].begin(), importance_[t].end());
+    overflows_.push_back(size > 0 && *largest > kSafeImportance);
   }
 }
 
@@ -157,7 +161,7 @@ void TypedSource::EncodeHere(const Piece& piece) const {
                               : CheckFinite(piece, Type::kF32, std::as_bytes(weights));
   EncodeRows(to.type, weights.data(), piece.count, to.cols(), ImportanceOf(piece),
              piece.out.data());
-  CheckEncoded(piece, scan.largest, weights);
+  CheckEncoded(piece, scan, weights);
   if (observer_) observer_->Encoded(piece.index, piece.first, weights, piece.out);
 }
 
@@ -179,10 +183,10 @@ int64_t TypedSource::EncodeOnDevice(const Piece& piece) const {
     ReadAs(sent, part, scratch->raw, input);
     const FiniteScan scan = CheckFinite(part, sent, input);
     if (!lease->Encode({to.type, sent, rows, to.cols()}, ImportanceOf(part), part.out)) return done;
-    if (observer_ || scan.largest > kSafeMagnitude) {
+    if (observer_ || MayOverflow(part, scan)) {
       scratch->weights.resize(static_cast<size_t>(rows * to.cols()));
       Decode(sent, input.data(), rows * to.cols(), scratch->weights.data());
-      CheckEncoded(part, scan.largest, scratch->weights);
+      CheckEncoded(part, scan, scratch->weights);
       if (observer_) observer_->Encoded(part.index, part.first, scratch->weights, part.out);
     }
     done += rows;
@@ -210,15 +214,19 @@ FiniteScan TypedSource::CheckFinite(const Piece& piece, Type type,
   return scan;
 }
 
-void TypedSource::CheckEncoded(const Piece& piece, float largest,
+bool TypedSource::MayOverflow(const Piece& piece, const FiniteScan& scan) const {
+  return scan.largest > kSafeMagnitude || overflows_[piece.index];
+}
+
+void TypedSource::CheckEncoded(const Piece& piece, const FiniteScan& scan,
                                std::span<const float> weights) const {
-  if (largest <= kSafeMagnitude) return;
+  if (!MayOverflow(piece, scan)) return;
   const TensorInfo& to = tensors()[piece.index];
   const auto bad = FirstNonFinite(to.type, piece.out, piece.count * to.cols());
   if (!bad) return;
-  Fail(ErrorKind::kNonFinite, "{}: tensor '{}' has {} at index {}, which {} cannot hold", name(),
-       to.name, weights[static_cast<size_t>(*bad)], piece.first * to.cols() + *bad,
-       NameOf(to.type));
+  Fail(ErrorKind::kNonFinite, "{}: tensor '{}' has {} at index {}, which {} cannot hold{}", name(),
+       to.name, weights[static_cast<size_t>(*bad)], piece.first * to.cols() + *bad, NameOf(to.type),
+       overflows_[piece.index] ? " with importance weights as large as these" : "");
 }
 
 // The importance weights of the piece's slice.

@@ -54,11 +54,15 @@ class TypedSource : public TensorSource {
   void ReadAs(Type type, const Piece& piece, std::vector<std::byte>& raw,
               std::span<std::byte> out) const;
   FiniteScan CheckFinite(const Piece& piece, Type type, std::span<const std::byte> weights) const;
-  void CheckEncoded(const Piece& piece, float largest, std::span<const float> weights) const;
+  // Whether an encoded block may hold an Inf.
+  bool MayOverflow(const Piece& piece, const FiniteScan& scan) const;
+  void CheckEncoded(const Piece& piece, const FiniteScan& scan,
+                    std::span<const float> weights) const;
   std::span<const float> ImportanceOf(const Piece& piece) const;
 
   std::shared_ptr<const TensorSource> base_;
   Importance importance_;
+  std::vector<bool> overflows_;  // tensors whose importance weights make sums overflow
   EncodeObserver* observer_;
   std::shared_ptr<DeviceEncoder> device_;
 };

@@ -39,7 +39,7 @@ struct IQ2_XXS {
       Ints<L, 32> free_levels;
       fit.scale = FitPositive<L, 32, 4>(fit.magnitude, fit.weight, free_levels);
       const F widest = fit.scale * L::Set(3);
-      const auto skipped = L::Or(fit.max < L::Set(kZeroGroup), L::Not(widest > L::Set(0)));
+      const auto skipped = L::Or(fit.max < L::Set(kZeroGroup), widest <= L::Set(0));
       fit.Search(widest, true);
       fit.Refine(Refit::kAll);
       fit.MakePositive();

@@ -118,6 +118,20 @@ TEST_CASE("a weight that the new type cannot hold is an error, not an Inf") {
   CHECK_THROWS_AS(TypedSource(Source({tensor}), {Type::kQ8_0}).ReadAll(0), Error);
 }
 
+TEST_CASE("importance weights that make a scale infinite are an error") {
+  MemoryTensor tensor = Ramp("w", {256, 2});
+  std::fill(tensor.values.begin(), tensor.values.end(), -3.0F);
+  const auto quantized = [&](float importance) {
+    const Importance all = {std::vector<float>(256, importance)};
+    return TypedSource(Source({tensor}), {Type::kIQ2_XXS}, all).ReadAll(0);
+  };
+  CHECK_NOTHROW(quantized(1.0F));
+  CHECK_NOTHROW(quantized(1e30F));
+  CHECK_THROWS_WITH_AS(quantized(1e37F),
+                       doctest::Contains("which iq2_xxs cannot hold with importance weights"),
+                       Error);
+}
+
 TEST_CASE("what cannot be made is refused before a row is read") {
   CHECK_THROWS_WITH_AS(TypedSource(Source({Ramp("w", {100, 2})}), {Type::kQ8_0}),
                        doctest::Contains("a row has 100 weights, blocks of 32"), Error);
