@@ -60,6 +60,13 @@ void RowMeans(const EncodeJob& job, std::vector<float>& means) {
   }
 }
 
+// Whether the format encodes many blocks at once that have no importance weights; a single lane has
+// nothing to gain by it.
+template <class Format, class L>
+constexpr bool TakesManyPlain() {
+  return L::kMax > 1 && requires { &Format::template EncodePlain<L>; };
+}
+
 template <class Format, class L>
 void EncodeBlocks(const EncodeJob& job) {
   constexpr int kElems = Format::kElems;
@@ -67,7 +74,7 @@ void EncodeBlocks(const EncodeJob& job) {
   const int64_t per_row = job.cols / kElems;
   const int64_t blocks = job.rows * per_row;
   const bool weighted = job.importance != nullptr;
-  if constexpr (requires { Format::template EncodePlain<L>(job.in, blocks, job.out); }) {
+  if constexpr (TakesManyPlain<Format, L>()) {
     if (!weighted) return Format::template EncodePlain<L>(job.in, blocks, job.out);
   }
   std::vector<float> means;

@@ -26,14 +26,17 @@
 //   Select         mask ? a : b, of F or of I
 //   Min, Max       a < b ? a : b and a > b ? a : b, so of two numbers the second where one is NaN
 //   Round          to the nearest integer, half to even, of what is below 2^22
-//   AtLeast, AtMost  Max with a bound of 0 or below and Min with one above, by the order of the
-//   bits:
-//                  a NaN counts as the largest number of its sign
+//   AtLeast        Max with a bound of 0 or below, by the order of the bits: a NaN counts as the
+//                  largest number of its sign
+//   AtMost         Min with a bound above 0, likewise
 //   ToInt          truncates; INT32_MIN for what int32 cannot hold and for NaN, as x86 does
 //   Load, Store    lane-interleaved memory: element i of all lanes lies together, aligned
 //   Near           the lane type for numbers that lie next to each other in one block
 
 namespace quern {
+
+// 1.5 * 2^23: added to a float below 2^22, it leaves the nearest integer in the lowest bits.
+inline constexpr float kRoundingMagic = 12582912.0f;
 
 struct ScalarLane {
   using F = float;
@@ -67,7 +70,7 @@ struct ScalarLane {
   static QUERN_LANE F Quotient(F n, F d, F) { return n / d; }
   static QUERN_LANE F Min(F a, F b) { return a < b ? a : b; }
   static QUERN_LANE F Max(F a, F b) { return a > b ? a : b; }
-  static QUERN_LANE F Round(F value) { return (value + 12582912.0f) - 12582912.0f; }
+  static QUERN_LANE F Round(F value) { return (value + kRoundingMagic) - kRoundingMagic; }
   static QUERN_LANE F AtLeast(F value, float low) {
     if (low == 0) return FromBits(Max(Bits(value), 0));
     const auto bits = static_cast<uint32_t>(Bits(value)), least = static_cast<uint32_t>(Bits(low));

@@ -28,12 +28,13 @@ struct Q3_K {
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     if (tile.weighted) return Encoder<L>(tile).FitWeighted();
+    // More lanes come to EncodePlain.
     if constexpr (L::kMax == 1) Encoder<L>(tile).FitPlain();
   }
 
   // All blocks that have no importance matrix, where lanes are more than one: many tiles at once.
   template <class L>
-  requires(L::kMax > 1) static void EncodePlain(const float* in, int64_t blocks, uint8_t* out) {
+  static void EncodePlain(const float* in, int64_t blocks, uint8_t* out) {
     constexpr int64_t kBlocks = std::max(128, L::kMax);
     PlainScales<L> found[kBlocks / L::kMax];
     const float* lanes[kBlocks];
@@ -104,7 +105,12 @@ struct Q3_K {
       const F d = L::Select(none, L::Set(0), L::Set(1) / inverse);
       Write(rounded, d, found.widest, [&](int j, Ints<L, 16>& codes) HWY_ATTR {
         Floats<L, 16> scratch;
-        const In<L> x = SubBlock(tile_, j, scratch);
+        In<L> x = tile_.x;
+        if constexpr (L::kMax == 1) {
+          x = x.From(16 * j);
+        } else {
+          x = LoadSubBlock<L>(tile_.blocks, j, scratch);
+        }
         PlainLevels<L> fit(x);
         fit.MoveAll();
         for (int i = 0; i < 16; ++i) codes.Set(i, fit.Code(i));

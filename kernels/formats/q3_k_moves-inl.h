@@ -31,11 +31,8 @@ class PlainFit {
   HWY_INLINE void Add(const float* const* blocks, PlainScales<L>& found) {
     for (int j = 0; j < 16; ++j) {
       if (size_ > kPool - L::kMax) Advance(L::kMax);
-      const float* from[L::kMax];
-      for (int lane = 0; lane < L::kMax; ++lane) from[lane] = blocks[lane] + 16 * j;
       Floats<L, 16> weights;
-      L::Interleave(from, 16, weights.values);
-      const In<L> x{weights.values};
+      const In<L> x = LoadSubBlock<L>(blocks, j, weights);
       const Extreme<L> extreme = FindExtreme<L, 16>(x);
       const auto zero = extreme.magnitude < L::Set(kZeroGroup);
       const F inverse = L::Set(-4) / extreme.value;
@@ -44,7 +41,7 @@ class PlainFit {
       found.scale.Set(j, L::Select(zero, L::Set(0), sums.Scale()));
       const auto still = L::Or(zero, extreme.value > L::Set(0));
       const uint64_t restless = L::MaskBits(L::Not(still));
-      Enter(restless, from, extreme.magnitude, inverse, sums, found.scale.values + j * L::kMax);
+      Enter(restless, blocks, j, extreme.magnitude, inverse, sums, found);
     }
   }
 
@@ -61,9 +58,9 @@ class PlainFit {
     uint32_t moved;   // whether one moved in this round
   };
 
-  // The sub-blocks of these lanes, as far as one of their weights may move.
-  HWY_INLINE void Enter(uint64_t lanes, const float* const* from, F magnitude, F inverse,
-                        const PlainSums<L>& sums, float* to) {
+  // Sub-block j of these lanes, as far as one of its weights may move.
+  HWY_INLINE void Enter(uint64_t lanes, const float* const* blocks, int j, F magnitude, F inverse,
+                        const PlainSums<L>& sums, PlainScales<L>& found) {
     const PlainStay<L> stay(sums, magnitude);
     alignas(64) float magnitudes[L::kMax], inverses[L::kMax], lx[L::kMax], l2[L::kMax];
     L::Store(magnitude, magnitudes);
@@ -76,13 +73,15 @@ class PlainFit {
     int size = size_;
     for (; lanes != 0; lanes &= lanes - 1) {
       const int lane = std::countr_zero(lanes);
+      const float* x = blocks[lane] + 16 * j;
       float* level = level_ + 16 * size;
       for (int i = 0; i < 16; i += N::kMax) {
-        N::Store(PlainLevel<N>(N::Set(inverses[lane]), N::LoadNear(from[lane] + i)), level + i);
+        N::Store(PlainLevel<N>(N::Set(inverses[lane]), N::LoadNear(x + i)), level + i);
       }
-      const uint32_t movable = Movable(from[lane], level, ratios[lane], per_lx[lane]);
+      const uint32_t movable = Movable(x, level, ratios[lane], per_lx[lane]);
+      float* scale = found.scale.values + j * L::kMax + lane;
       // Written anyway, and kept where a weight may move: a branch would be a guess.
-      waiting_[size] = {from[lane], to + lane, magnitudes[lane], std::countr_zero(movable), 15, 0};
+      waiting_[size] = {x, scale, magnitudes[lane], std::countr_zero(movable), 15, 0};
       lx_[size] = lx[lane];
       l2_[size] = l2[lane];
       size += movable != 0;

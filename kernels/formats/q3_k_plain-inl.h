@@ -123,14 +123,14 @@ class PlainLevels {
 
   QUERN_LANE void MoveAll() {
     if (!L::Any(MayMove())) return;
-    M moved = L::Set(0) < L::Set(1);
-    for (int round = 0; round < 5 && L::Any(moved); ++round) {
-      moved = L::Set(1) < L::Set(0);
+    for (int round = 0; round < 5; ++round) {
+      M moved = L::Set(1) < L::Set(0);
       for (int i = 0; i < 16; ++i) {
         F level = level_[i];
         moved = L::Or(moved, MovePlain<L>(x_[i], level, sums_));
         level_.Set(i, level);
       }
+      if (!L::Any(moved)) return;
     }
   }
 
@@ -155,17 +155,13 @@ class PlainLevels {
   PlainSums<L> sums_;
 };
 
-// Sub-block j of a tile's blocks; one that is not interleaved comes by way of `scratch`.
+// Sub-block j of each lane's block, interleaved into `scratch`.
 template <class L>
-QUERN_LANE In<L> SubBlock(const Tile<L>& tile, int j, Floats<L, 16>& scratch) {
-  if constexpr (L::kMax == 1) {
-    return tile.x.From(16 * j);
-  } else {
-    const float* from[L::kMax];
-    for (int lane = 0; lane < L::kMax; ++lane) from[lane] = tile.blocks[lane] + 16 * j;
-    L::Interleave(from, 16, scratch.values);
-    return In<L>{scratch.values};
-  }
+HWY_INLINE In<L> LoadSubBlock(const float* const* blocks, int j, Floats<L, 16>& scratch) {
+  const float* from[L::kMax];
+  for (int lane = 0; lane < L::kMax; ++lane) from[lane] = blocks[lane] + 16 * j;
+  L::Interleave(from, 16, scratch.values);
+  return In<L>{scratch.values};
 }
 
 // What the fit finds of a tile's sub-blocks: their scales, and their largest magnitudes.

@@ -12,11 +12,9 @@ HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 
-// The k and IQ quantizers round by adding 1.5 * 2^23, which leaves the integer in the lowest bits
-// of the sum: half to even. What exceeds 22 bits comes out as whatever those bits are, and searches
-// that divide by a vanishing sum do get there, so this is part of the reference's bytes.
-inline constexpr float kRoundingMagic = 12582912.0f;
-
+// The k and IQ quantizers round by adding kRoundingMagic, which leaves the integer in the lowest
+// bits of the sum: half to even. What exceeds 22 bits comes out as whatever those bits are, and
+// searches that divide by a vanishing sum do get there, so this is part of the reference's bytes.
 template <class L>
 HWY_INLINE typename L::I NearestInt(typename L::F value) {
   const typename L::I bits = L::Bits(value + L::Set(kRoundingMagic));

@@ -50,6 +50,15 @@ std::vector<uint32_t> Decoded(Type type, const std::vector<std::byte>& bytes, si
   return bits;
 }
 
+// 256 values with one whose products overflow and one that is denormal.
+std::vector<float> WildImportance() {
+  std::vector<float> importance = BlockImportance(2, 5);
+  importance.resize(256);
+  importance[3] = 1e30f;
+  importance[200] = std::numeric_limits<float>::denorm_min();
+  return importance;
+}
+
 // Restores the fastest target at the end of a test.
 struct TargetGuard {
   ~TargetGuard() { UseCodecTarget(""); }
@@ -155,10 +164,7 @@ TEST_CASE("weights that no model should have do no harm, and targets agree on th
   std::vector<float> mixed(2 * 256);
   for (size_t i = 0; i < mixed.size(); ++i) mixed[i] = values[i * 7 % std::size(values)];
   inputs.push_back(mixed);
-  std::vector<float> importance = BlockImportance(2, 5);
-  importance.resize(256);
-  importance[3] = 1e30f;
-  importance[200] = kTiny;
+  const std::vector<float> importance = WildImportance();
   const std::vector<float> none(256, 0.0f);
   for (const Type type : BlockTypes()) {
     CAPTURE(NameOf(type));
@@ -204,10 +210,7 @@ TEST_CASE("where a matrix makes sums overflow, the bytes are the reference's") {
   std::vector<float> weights = BlockInput(0, 5);
   weights.resize(2 * 256);
   weights[77] = 65520.0f;
-  std::vector<float> importance = BlockImportance(2, 5);
-  importance.resize(256);
-  importance[3] = 1e30f;
-  importance[200] = std::numeric_limits<float>::denorm_min();
+  const std::vector<float> importance = WildImportance();
   const TargetGuard guard;
   for (const std::string& target : CodecTargets()) {
     REQUIRE(UseCodecTarget(target));

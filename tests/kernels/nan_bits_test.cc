@@ -65,8 +65,8 @@ struct GpuNanLane : ScalarLane {
   static F Max(F a, F b) { return a.value > b.value ? a : b; }
   static F Quotient(F n, F d, F) { return n / d; }
   static F Round(F a) { return F::Of(ScalarLane::Round(a.value)); }
-  static F AtLeast(F a, float low) { return Max(a, F{low}); }
-  static F AtMost(F a, float high) { return Min(a, F{high}); }
+  static F AtLeast(F a, float low) { return {ScalarLane::AtLeast(a.value, low)}; }
+  static F AtMost(F a, float high) { return {ScalarLane::AtMost(a.value, high)}; }
   static I ToInt(F a) { return ScalarLane::ToInt(a.value); }
   static F ToFloat(I a) { return {static_cast<float>(a)}; }
   // As CudaLane.
