@@ -32,7 +32,11 @@ __global__ void DecodeNumbers(DecodeCall call) {
 
 template <class Format>
 struct NumberFormat {
-  static constexpr bool kEncodes = requires { &Format::template EncodeAll<CudaLane>; };
+  // As a call: nvcc's front end, which chooses the kernels to compile, does not find the address of
+  // a template, where the host's compiler does.
+  static constexpr bool kEncodes = requires(const float* in, uint8_t* out) {
+    Format::template EncodeAll<CudaLane>(in, 1, out);
+  };
 
   static void Encode(const EncodeCall& call, cudaStream_t stream) {
     if constexpr (kEncodes) {
@@ -55,6 +59,9 @@ struct NumberFormat {
     return {Format::kType, kEncodes, false, Encode, Decode, EncodeHere, DecodeHere};
   }
 };
+
+static_assert(NumberFormat<F16>::kEncodes && NumberFormat<BF16>::kEncodes);
+static_assert(NumberFormat<F32>::kEncodes && !NumberFormat<F64>::kEncodes);
 
 constexpr std::array kEntries = {NumberFormat<F16>::Entry(), NumberFormat<BF16>::Entry(),
                                  NumberFormat<F32>::Entry(), NumberFormat<F64>::Entry()};
