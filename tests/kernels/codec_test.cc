@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <map>
@@ -41,12 +42,15 @@ std::vector<std::byte> Encoded(Type type, std::span<const float> in, int64_t col
   return bytes;
 }
 
-// The bits of the decoded weights.
+// The bits of the decoded weights, and one NaN's for any NaN: those that arithmetic makes have other bits
+// on a GPU than on x86.
 std::vector<uint32_t> Decoded(Type type, const std::vector<std::byte>& bytes, size_t count) {
   std::vector<float> weights(count);
   Decode(type, bytes.data(), static_cast<int64_t>(count), weights.data());
-  std::vector<uint32_t> bits(count);
-  std::memcpy(bits.data(), weights.data(), count * sizeof(float));
+  std::vector<uint32_t> bits;
+  for (const float w : weights) {
+    bits.push_back(std::bit_cast<uint32_t>(w == w ? w : std::numeric_limits<float>::quiet_NaN()));
+  }
   return bits;
 }
 
