@@ -13,6 +13,7 @@
 // Highway's lanes are left out.
 #define QUERN_KERNELS_LANE_HIGHWAY_INL_H_
 
+#include "kernels/half.h"
 #include "kernels/lane.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -47,34 +48,75 @@ HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 
-// Floats whose upper and lower 16 bits lie apart, element i of thread t at i * stride + t: threads
-// that read the same element then read neighbours. bf16 weights have no lower bits to keep.
-struct Halves {
-  const uint16_t* high;
-  const uint16_t* low;  // null: all zero
-  int stride;
+// N weights that a thread has in registers, as long as loops over them are unrolled.
+template <int N>
+struct Held {
+  float values[N];
+  HWY_INLINE float operator[](int i) const { return values[i]; }
+  HWY_INLINE float At(int i, int) const { return values[i]; }
 };
 
-// A thread's weights in shared memory, or its importance weights in global memory.
+// A block's weights or importance weights where they lie in memory. Threads have blocks of their
+// own, so that the elements they look at together are far apart: with 16 bytes at a time, all of
+// what a read brings is used.
 template <>
 struct In<CudaLane> {
-  Halves halves;  // where `floats` is null
-  const float* floats;
+  const uint8_t* bytes;  // aligned to 8 elements
+  Type type;             // f32, f16 or bf16
 
-  HWY_INLINE float operator[](int i) const {
-    if (floats != nullptr) return floats[i];
-    const int at = i * halves.stride;
-    uint32_t bits = static_cast<uint32_t>(halves.high[at]) << 16;
-    if (halves.low != nullptr) bits |= halves.low[at];
+  HWY_INLINE In From(int i) const { return {bytes + i * (type == Type::kF32 ? 4 : 2), type}; }
+
+  // Elements [i, i + N), both multiples of 4.
+  template <int N>
+  HWY_INLINE Held<N> Sub(int i) const {
+    Held<N> held;
+    const uint8_t* at = From(i).bytes;
+    if (type == Type::kF32) {
+      for (int k = 0; k < N; k += 4)
+        Take<4>(at + 4 * k, [&](int w, uint32_t bits) { held.values[k + w] = FromBits(bits); });
+    } else if (type == Type::kBF16) {
+      Halves<N>(at, [&](int k, uint32_t half) { held.values[k] = FromBits(half << 16); });
+    } else {
+      Halves<N>(at, [&](int k, uint32_t half) {
+        held.values[k] = HalfToFloat(static_cast<uint16_t>(half));
+      });
+    }
+    return held;
+  }
+
+ private:
+  static HWY_INLINE float FromBits(uint32_t bits) {
     return ScalarLane::FromBits(static_cast<int32_t>(bits));
   }
-  HWY_INLINE In From(int i) const {
-    if (floats != nullptr) return {halves, floats + i};
-    const int at = i * halves.stride;
-    return {{halves.high + at, halves.low == nullptr ? nullptr : halves.low + at, halves.stride},
-            nullptr};
+
+  // keep(w, word) for each of kWords words.
+  template <int kWords, class Keep>
+  static HWY_INLINE void Take(const uint8_t* at, const Keep& keep) {
+    uint32_t words[kWords];
+#ifdef __CUDA_ARCH__
+    if constexpr (kWords == 4) {
+      const uint4 four = __ldg(reinterpret_cast<const uint4*>(at));
+      words[0] = four.x, words[1] = four.y, words[2] = four.z, words[3] = four.w;
+    } else {
+      const uint2 two = __ldg(reinterpret_cast<const uint2*>(at));
+      words[0] = two.x, words[1] = two.y;
+    }
+#else
+    std::memcpy(words, at, sizeof(words));
+#endif
+    for (int w = 0; w < kWords; ++w) keep(w, words[w]);
   }
-  HWY_INLINE float At(int i, int) const { return (*this)[i]; }
+  // keep(i, half) for each of N halves.
+  template <int N, class Keep>
+  static HWY_INLINE void Halves(const uint8_t* at, const Keep& keep) {
+    constexpr int kWords = N % 8 == 0 ? 4 : 2;
+    for (int i = 0; i < N; i += 2 * kWords) {
+      Take<kWords>(at + 2 * i, [&](int w, uint32_t word) {
+        keep(i + 2 * w, word & 0xffff);
+        keep(i + 2 * w + 1, word >> 16);
+      });
+    }
+  }
 };
 
 // Threads of a block that search grids.

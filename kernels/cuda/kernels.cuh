@@ -53,7 +53,7 @@ struct BlockFormat {
       RowMeansKernel<<<tiles, RowMeansTile::kThreads, 0, stream>>>(call);
     }
     EncodeKernel<Format><<<static_cast<unsigned>(EncodeTiles(call)), Encoding::kThreads,
-                           Encoding::SharedBytes(call.from), stream>>>(call);
+                           Encoding::kSharedBytes, stream>>>(call);
   }
   static void Decode(const DecodeCall& call, cudaStream_t stream) {
     DecodeKernel<Format><<<static_cast<unsigned>(DecodeTiles(call)), Decoding::kThreads,
@@ -66,7 +66,7 @@ struct BlockFormat {
         RowMeansTile::Run(call, t, shared.data());
       }
     }
-    std::vector<uint64_t> shared(static_cast<size_t>(Encoding::SharedBytes(call.from)) / 8);
+    std::vector<uint64_t> shared(static_cast<size_t>(Encoding::kSharedBytes) / 8);
     for (int64_t t = 0; t < EncodeTiles(call); ++t) {
       Encoding::Run(call, t, reinterpret_cast<uint8_t*>(shared.data()));
     }

@@ -1,8 +1,8 @@
 #pragma once
 
 // How a format's Encode and Decode run on a GPU: a thread has a block of weights, the threads of a
-// CUDA block have neighbours (a tile), and what they read and write goes through shared memory, so
-// that global memory is touched in the order in which it lies.
+// CUDA block have neighbours (a tile), and what they write goes through shared memory, so that
+// global memory is written in the order in which it lies.
 
 #include "kernels/cuda/formats.h"
 #include "kernels/half.h"
@@ -33,21 +33,17 @@ HWY_INLINE void CopyOut(const uint8_t* from, int bytes, uint8_t* to, int thread)
   for (int b = 4 * words + thread; b < bytes; b += kThreads) to[b] = from[b];
 }
 
+// What a block gets without having asked for more.
+inline constexpr int kMostShared = 48 * 1024;
+
 template <class Format>
 struct EncodeTile {
   static constexpr int kElems = Format::kElems;
   static constexpr int kBytes = sizeof(typename Format::Block);
-  // Enough for full warps, and few enough for the weights to fit into shared memory.
-  static constexpr int kThreads = kElems >= 256 ? 32 : kElems >= 128 ? 64 : 128;
-  // Odd, so that a warp that writes neighbours of one block meets all banks.
-  static constexpr int kStride = kThreads + 1;
-  static constexpr int kHalfBytes = (kElems * kStride * 2 + 15) / 16 * 16;
-  static constexpr int kOutBytes = (kThreads * kBytes + 15) / 16 * 16;
-
-  // Shared memory for weights of a type. bf16 weights do without lower halves.
-  static constexpr HWY_INLINE int SharedBytes(Type from) {
-    return kOutBytes + kHalfBytes * (from == Type::kBF16 ? 1 : 2);
-  }
+  static constexpr bool kHasGrid = requires { Format::kHasGrid; };
+  static constexpr int kThreads = kHasGrid ? kTermThreads : kElems >= 256 ? 64 : 128;
+  static constexpr int kSharedBytes = (kThreads * kBytes + 15) / 16 * 16;
+  static_assert(kSharedBytes <= kMostShared);
 
   // Blocks [tile * kThreads, ...) of the call.
   static HWY_INLINE void Run(const EncodeCall& call, int64_t tile, uint8_t* shared) {
@@ -55,19 +51,16 @@ struct EncodeTile {
     const int64_t first = tile * kThreads;
     const int64_t left = call.rows * per_row - first;
     const int blocks = left < kThreads ? static_cast<int>(left) : kThreads;
-    uint16_t* high = reinterpret_cast<uint16_t*>(shared + kOutBytes);
-    uint16_t* low = call.from == Type::kBF16
-                        ? nullptr
-                        : reinterpret_cast<uint16_t*>(shared + kOutBytes + kHalfBytes);
-    AllThreads<kThreads>([&](int thread) { Load(call, first, blocks, high, low, thread); });
     AllThreads<kThreads>([&](int thread) {
       if (thread >= blocks) return;
       const int64_t block = first + thread;
+      const int bytes = call.from == Type::kF32 ? 4 : 2;
       Tile<CudaLane> work{};
-      work.x = {{high + thread, low == nullptr ? nullptr : low + thread, kStride}, nullptr};
+      work.x = {static_cast<const uint8_t*>(call.in) + block * kElems * bytes, call.from};
       work.weighted = call.importance != nullptr;
       if (work.weighted) {
-        work.importance = {{}, call.importance + block % per_row * kElems};
+        const float* importance = call.importance + block % per_row * kElems;
+        work.importance = {reinterpret_cast<const uint8_t*>(importance), Type::kF32};
         if (Format::kRowMean) work.row_mean_x2 = call.means[block / per_row];
       }
       work.grid = call.grid;
@@ -77,39 +70,6 @@ struct EncodeTile {
     AllThreads<kThreads>([&](int thread) {
       CopyOut<kThreads>(shared, blocks * kBytes, call.out + first * kBytes, thread);
     });
-  }
-
- private:
-  // Takes 32 bits of the input at a time.
-  static HWY_INLINE void Load(const EncodeCall& call, int64_t first, int blocks, uint16_t* high,
-                              uint16_t* low, int thread) {
-    const bool wide = call.from == Type::kF32;
-    const int count = blocks * kElems;
-    const uint32_t* words = static_cast<const uint32_t*>(call.in) + first * kElems / (wide ? 1 : 2);
-    if (wide) {
-#pragma unroll 8
-      for (int w = thread; w < count; w += kThreads) Keep(words[w], w, high, low);
-    } else if (low != nullptr) {
-#pragma unroll 8
-      for (int w = thread; w < count / 2; w += kThreads) {
-        Keep(BitsOfHalf(words[w] & 0xffff), 2 * w, high, low);
-        Keep(BitsOfHalf(words[w] >> 16), 2 * w + 1, high, low);
-      }
-    } else {
-#pragma unroll 8
-      for (int w = thread; w < count / 2; w += kThreads) {
-        high[Place(2 * w)] = static_cast<uint16_t>(words[w]);
-        high[Place(2 * w + 1)] = static_cast<uint16_t>(words[w] >> 16);
-      }
-    }
-  }
-  static HWY_INLINE int Place(int element) { return element % kElems * kStride + element / kElems; }
-  static HWY_INLINE void Keep(uint32_t bits, int element, uint16_t* high, uint16_t* low) {
-    high[Place(element)] = static_cast<uint16_t>(bits >> 16);
-    low[Place(element)] = static_cast<uint16_t>(bits);
-  }
-  static HWY_INLINE uint32_t BitsOfHalf(uint32_t half) {
-    return static_cast<uint32_t>(ScalarLane::Bits(HalfToFloat(static_cast<uint16_t>(half))));
   }
 };
 
@@ -159,11 +119,13 @@ template <class Format>
 struct DecodeTile {
   static constexpr int kElems = Format::kElems;
   static constexpr int kBytes = sizeof(typename Format::Block);
-  static constexpr int kThreads = EncodeTile<Format>::kThreads;
-  static constexpr int kInBytes = EncodeTile<Format>::kOutBytes;
+  // As many as the weights of their blocks fit into shared memory.
+  static constexpr int kThreads = kElems >= 256 ? 32 : kElems >= 128 ? 64 : 128;
+  static constexpr int kInBytes = (kThreads * kBytes + 15) / 16 * 16;
   // Threads write one block each, so the blocks begin in different banks.
   static constexpr int kStride = kElems + 1;
   static constexpr int kSharedBytes = kInBytes + kThreads * kStride * 4;
+  static_assert(kSharedBytes <= kMostShared);
 
   static HWY_INLINE void Run(const DecodeCall& call, int64_t tile, uint8_t* shared) {
     const int64_t first = tile * kThreads;

@@ -70,14 +70,19 @@ class FinalLevels {
     return values.values[j * L::kMax + lane];
   }
 
-  // Weights of sub-block j from `at` on.
-  HWY_INLINE typename N::F Shifted(const Tile<L>& tile, int at, int j, int lane) const {
-    typename N::F x;
+  // The weights of sub-block j of a lane's block, neighbours in the lanes of N.
+  struct Neighbours {
+    const float* at;
+    HWY_INLINE typename N::F operator[](int i) const { return N::LoadNear(at + i); }
+  };
+  static HWY_INLINE auto SubBlock(const Tile<L>& tile, int j, [[maybe_unused]] int lane) {
     if constexpr (L::kMax == 1) {
-      x = tile.x[at];
+      return tile.x.template Sub<kSub>(kSub * j);
     } else {
-      x = N::LoadNear(tile.blocks[lane] + at);
+      return Neighbours{tile.blocks[lane] + kSub * j};
     }
+  }
+  HWY_INLINE typename N::F Shifted(typename N::F x, int j, int lane) const {
     if constexpr (kShifted) x = x + N::Set(Of(shift_, j, lane));
     return x;
   }
@@ -93,12 +98,13 @@ class FinalLevels {
     const auto high = N::Bits(N::Set(kRoundingMagic + kHigh));
     auto farthest = N::SetI(0);
     for (int j = 0; j < kSubs; ++j) {
+      const auto x = SubBlock(tile, j, lane);
       const NF inverse = N::Set(Of(inverse_, j, lane));
-      for (int i = kSub * j; i < kSub * (j + 1); i += N::kMax) {
-        const NF quotient = Shifted(tile, i, j, lane) * inverse;
+      for (int i = 0; i < kSub; i += N::kMax) {
+        const NF quotient = Shifted(x[i], j, lane) * inverse;
         const NF rounded = quotient + magic;
         farthest = N::Max(N::Bits(N::Abs(quotient - (rounded - magic))), farthest);
-        N::StoreBytes(N::Min(N::Max(N::Bits(rounded), low), high) - low, codes + i);
+        N::StoreBytes(N::Min(N::Max(N::Bits(rounded), low), high) - low, codes + kSub * j + i);
       }
     }
     return N::All(N::Less(farthest, N::Bits(N::Set(0.49997f))));
@@ -106,14 +112,14 @@ class FinalLevels {
 
   QUERN_LANE void ByDivision(const Tile<L>& tile, int lane, uint8_t* codes) const {
     for (int j = 0; j < kSubs; ++j) {
+      const auto x = SubBlock(tile, j, lane);
       const float d = Of(d_, j, lane);
       for (int i = 0; d == 0 && i < kSub; ++i) {
         codes[kSub * j + i] = static_cast<uint8_t>(searched_[j].values[i * L::kMax + lane]);
       }
       for (int i = 0; d != 0 && i < kSub; i += N::kMax) {
-        const int at = kSub * j + i;
-        const auto level = NearestInt<N>(Shifted(tile, at, j, lane) / N::Set(d));
-        N::StoreBytes(Clamp<N>(level, kLow, kHigh) - N::SetI(kLow), codes + at);
+        const auto level = NearestInt<N>(Shifted(x[i], j, lane) / N::Set(d));
+        N::StoreBytes(Clamp<N>(level, kLow, kHigh) - N::SetI(kLow), codes + kSub * j + i);
       }
     }
   }

@@ -35,8 +35,8 @@ HWY_INLINE typename L::I Fp4Code(typename L::F x, typename L::F scale) {
 }
 
 // kCount bytes of codes: weight i in the lower, kCount + i in the upper nibble of byte i.
-template <class L, int kCount>
-inline QUERN_LANE void PackFp4(const Out<L>& out, int offset, const In<L>& x, typename L::F scale) {
+template <class L, int kCount, class X>
+inline QUERN_LANE void PackFp4(const Out<L>& out, int offset, const X& x, typename L::F scale) {
   Ints<L, 2 * kCount> codes;
   for (int i = 0; i < 2 * kCount; ++i) codes.Set(i, Fp4Code<L>(x[i], scale));
   PackNibbles<L, kCount>(out, offset, codes, 0, kCount);

@@ -65,8 +65,9 @@ class GridFit {
 
   // With `even` the signs of each eight are made even in number: the weight whose square counts
   // least gets the wrong sign, the first of them.
-  QUERN_LANE void Load(const In<L>& x, bool even) {
-    for (int k = 0; k < kSigns; ++k) LoadSigns(x.From(8 * k), 8 * k, even);
+  template <class X>
+  QUERN_LANE void Load(const X& x, bool even) {
+    for (int k = 0; k < kSigns; ++k) LoadSigns(x, 8 * k, even);
     max = magnitude[0];
     for (int i = 1; i < kSub; ++i) max = L::Max(max, magnitude[i]);
     for (int i = 0; i < kSub; ++i) {
@@ -147,17 +148,19 @@ class GridFit {
   }
 
  private:
-  QUERN_LANE void LoadSigns(const In<L>& x, int first, bool even) {
+  template <class X>
+  QUERN_LANE void LoadSigns(const X& x, int first, bool even) {
     I minus = L::SetI(0);
     I count = L::SetI(0);
     I least = L::SetI(0);
     F least_square = L::Set(0);
     for (int i = 0; i < 8; ++i) {
-      const M positive = x[i] >= L::Set(0);
-      magnitude.Set(first + i, L::Select(positive, x[i], L::Neg(x[i])));
+      const F value = x[first + i];
+      const M positive = value >= L::Set(0);
+      magnitude.Set(first + i, L::Select(positive, value, L::Neg(value)));
       minus = minus | L::Select(positive, L::SetI(0), L::SetI(1 << i));
       count = count + L::Select(positive, L::SetI(0), L::SetI(1));
-      const F square = (weight[first + i] * x[i]) * x[i];
+      const F square = (weight[first + i] * value) * value;
       const M smaller = square < least_square;
       if (i == 0) {
         least_square = square;
@@ -282,9 +285,9 @@ inline QUERN_LANE void RoundGridScales(const Floats<L, kCount>& scale, int divis
 template <class L, int N>
 HWY_INLINE void WeighOrSquare(const Tile<L>& tile, int first, typename L::F mean,
                               Floats<L, N>& weights) {
-  const In<L> x = tile.x.From(first);
+  const auto x = tile.x.template Sub<N>(first);
   if (tile.weighted) {
-    WeighSquares<L, N>(tile.importance.From(first), x, mean, weights);
+    WeighSquares<L, N>(tile.importance.template Sub<N>(first), x, mean, weights);
   } else {
     for (int i = 0; i < N; ++i) weights.Set(i, x[i] * x[i]);
   }

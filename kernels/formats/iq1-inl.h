@@ -33,7 +33,8 @@ struct Sorted {
   Floats<L, N> x;
   Ints<L, N> from;
 
-  explicit QUERN_LANE Sorted(const In<L>& in) {
+  template <class X>
+  explicit QUERN_LANE Sorted(const X& in) {
     for (int i = 0; i < N; ++i) {
       x.Set(i, in[i]);
       from.Set(i, L::SetI(i));
@@ -108,7 +109,8 @@ class Iq1Fit {
   explicit QUERN_LANE Iq1Fit(const GridView& table) : table_(table) {}
 
   // The largest magnitude.
-  static QUERN_LANE F Max(const In<L>& x) {
+  template <class X>
+  static QUERN_LANE F Max(const X& x) {
     F max = L::Abs(x[0]);
     for (int i = 1; i < kSub; ++i) max = L::Max(max, L::Abs(x[i]));
     return max;
@@ -136,7 +138,8 @@ class Iq1Fit {
 
   // Points for the trits. plus[g] tells whether group g's delta is added. Where the grid lacked a
   // point, the scale is fitted to those that were taken.
-  QUERN_LANE void Snap(const In<L>& x, const M* plus) {
+  template <class X>
+  QUERN_LANE void Snap(const X& x, const M* plus) {
     Floats<L, 4 * kGroups> levels;  // [group][trit]
     for (int g = 0; g < kGroups; ++g) {
       I number = L::SetI(0);
@@ -157,7 +160,8 @@ class Iq1Fit {
   QUERN_LANE I Index(int g) const { return L::Lookup(table_.index, code[g]); }
 
  private:
-  QUERN_LANE M FindPoints(const In<L>& x, const M* plus) {
+  template <class X>
+  QUERN_LANE M FindPoints(const X& x, const M* plus) {
     alignas(64) int32_t plus_by_lane[kGroups * L::kMax];
     for (int g = 0; g < kGroups; ++g) {
       L::StoreI(L::Select(plus[g], L::SetI(1), L::SetI(0)), plus_by_lane + g * L::kMax);
@@ -189,7 +193,8 @@ class Iq1Fit {
 
   // Adds, for each weight in turn, w * q * x and w * q * q to the sums, where q is the trit's
   // level. levels: [group][trit].
-  QUERN_LANE void AddSums(const In<L>& x, const Floats<L, 4 * kGroups>& levels, F& sum_qx,
+  template <class X>
+  QUERN_LANE void AddSums(const X& x, const Floats<L, 4 * kGroups>& levels, F& sum_qx,
                           F& sum_q2) const {
     for (int g = 0; g < kGroups; ++g) {
       I rest = code[g];

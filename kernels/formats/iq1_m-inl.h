@@ -35,7 +35,7 @@ struct IQ1_M {
     Ints<L, 32> index, code;
     Ints<L, 16> variant;
     for (int j = 0; j < 16; ++j) {
-      const In<L> x = tile.x.From(16 * j);
+      const auto x = tile.x.template Sub<16>(16 * j);
       Iq1Fit<L, 16> fit(tile.grid);
       WeighOrSquare<L, 16>(tile, 16 * j, mean, fit.weight);
       fit.split.scale = fit.Max(x);
@@ -166,7 +166,7 @@ struct IQ1_M {
     F sum_qx = L::Set(0), sum_q2 = L::Set(0);
     Floats<L, 16> weight;
     for (int j = 0; j < 16; ++j) {
-      const In<L> x = tile.x.From(16 * j);
+      const auto x = tile.x.template Sub<16>(16 * j);
       WeighOrSquare<L, 16>(tile, 16 * j, mean, weight);
       const F factor = L::ToFloat(rounded.level[j] + rounded.level[j] + L::SetI(1));
       for (int k = 0; k < 2; ++k) {

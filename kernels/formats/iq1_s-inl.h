@@ -34,9 +34,9 @@ struct IQ1_S {
     Ints<L, 32> index;
     Ints<L, 8> high;  // qh without the scale
     for (int group = 0; group < 8; ++group) {
-      const In<L> x = tile.x.From(32 * group);
+      const auto x = tile.x.template Sub<32>(32 * group);
       Iq1Fit<L, 32> fit(tile.grid);
-      WeighSquares<L, 32>(tile.importance.From(32 * group), x, mean, fit.weight);
+      WeighSquares<L, 32>(tile.importance.template Sub<32>(32 * group), x, mean, fit.weight);
       fit.split.scale = fit.Max(x);
       const auto zero = fit.split.scale < L::Set(1e-12f);
       const Sorted<L, 32> sorted(x);

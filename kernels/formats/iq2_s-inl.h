@@ -31,9 +31,9 @@ struct IQ2_S {
     Floats<L, 16> scale;
     Ints<L, 32> index, signs;
     for (int j = 0; j < 16; ++j) {
-      const In<L> x = tile.x.From(16 * j);
+      const auto x = tile.x.template Sub<16>(16 * j);
       if (tile.weighted) {
-        WeighSquares<L, 16>(tile.importance.From(16 * j), x, mean, fit.weight);
+        WeighSquares<L, 16>(tile.importance.template Sub<16>(16 * j), x, mean, fit.weight);
       } else {
         for (int i = 0; i < 16; ++i) fit.weight.Set(i, L::Set(0.25f) * mean + x[i] * x[i]);
       }

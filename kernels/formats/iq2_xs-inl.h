@@ -31,8 +31,8 @@ struct IQ2_XS {
     Floats<L, 16> scale;
     Ints<L, 16> words;
     for (int j = 0; j < 16; ++j) {
-      const In<L> x = tile.x.From(16 * j);
-      WeighSquares<L, 16>(tile.importance.From(16 * j), x, mean, fit.weight);
+      const auto x = tile.x.template Sub<16>(16 * j);
+      WeighSquares<L, 16>(tile.importance.template Sub<16>(16 * j), x, mean, fit.weight);
       fit.Load(x, true);
       const auto skipped = fit.max < L::Set(kZeroGroup);
       fit.scale = fit.max / L::Set(5);

@@ -32,8 +32,8 @@ struct IQ2_XXS {
     Floats<L, 8> scale;
     Ints<L, 8> indices, signs;
     for (int group = 0; group < 8; ++group) {
-      const In<L> x = tile.x.From(32 * group);
-      WeighSquares<L, 32>(tile.importance.From(32 * group), x, mean, fit.weight);
+      const auto x = tile.x.template Sub<32>(32 * group);
+      WeighSquares<L, 32>(tile.importance.template Sub<32>(32 * group), x, mean, fit.weight);
       fit.Load(x, true);
       // The trials start from the scale that four free levels want.
       Ints<L, 32> free_levels;

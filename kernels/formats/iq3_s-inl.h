@@ -35,7 +35,7 @@ struct IQ3_S {
     for (int i = 0; i < 24; ++i) slots.Set(i, L::SetI(0));
     I slot = L::SetI(0);
     for (int group = 0; group < 8; ++group) {
-      const In<L> x = tile.x.From(32 * group);
+      const auto x = tile.x.template Sub<32>(32 * group);
       WeighOrSquare<L, 32>(tile, 32 * group, mean, fit.weight);
       fit.Load(x, false);
       const auto skipped = fit.max == L::Set(0);

@@ -32,7 +32,7 @@ struct IQ3_XXS {
     Ints<L, 64> index;
     Ints<L, 8> signs;
     for (int group = 0; group < 8; ++group) {
-      const In<L> x = tile.x.From(32 * group);
+      const auto x = tile.x.template Sub<32>(32 * group);
       WeighOrSquare<L, 32>(tile, 32 * group, mean, fit.weight);
       fit.Load(x, true);
       const auto skipped = fit.max < L::Set(1e-8f);

@@ -42,8 +42,8 @@ HWY_INLINE typename L::F Iq4Weight(typename L::I code) {
 
 // The scale of 32 weights for which the squares, weighted by `weights`, fit best: the trials map
 // the extreme to -127 and up to seven steps to either side. 0 where there are (almost) only zeros.
-template <class L>
-inline QUERN_LANE typename L::F FitIq4(const In<L>& x, const Floats<L, 32>& weights) {
+template <class L, class X>
+inline QUERN_LANE typename L::F FitIq4(const X& x, const Floats<L, 32>& weights) {
   using F = typename L::F;
   constexpr int kLowest = kIq4Weights[0];
   const Extreme<L> extreme = FindExtreme<L, 32>(x);
@@ -71,19 +71,18 @@ inline QUERN_LANE typename L::F FitIq4(const In<L>& x, const Floats<L, 32>& weig
 }
 
 // The weights of the squares: importance * sqrt(mean + x^2), or x^2.
-template <class L>
-HWY_INLINE void WeighIq4(const Tile<L>& tile, int first, typename L::F mean,
+template <class L, class X>
+HWY_INLINE void WeighIq4(const Tile<L>& tile, int first, const X& x, typename L::F mean,
                          Floats<L, 32>& weights) {
-  const In<L> x = tile.x.From(first);
   if (tile.weighted) {
-    WeighSquares<L, 32>(tile.importance.From(first), x, mean, weights);
+    WeighSquares<L, 32>(tile.importance.template Sub<32>(first), x, mean, weights);
   } else {
     for (int i = 0; i < 32; ++i) weights.Set(i, x[i] * x[i]);
   }
 }
 
-template <class L>
-HWY_INLINE void PackIq4(const Out<L>& out, int offset, const In<L>& x, typename L::F inverse) {
+template <class L, class X>
+HWY_INLINE void PackIq4(const Out<L>& out, int offset, const X& x, typename L::F inverse) {
   Ints<L, 32> codes;
   for (int i = 0; i < 32; ++i) codes.Set(i, Iq4Code<L>(inverse * x[i]));
   PackNibbles<L, 16>(out, offset, codes, 0, 16);

@@ -22,13 +22,14 @@ struct IQ4_NL {
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
+    const auto x = tile.x.template Sub<32>(0);
     F sum = L::Set(0);
-    for (int i = 0; i < 32; ++i) sum = sum + tile.x[i] * tile.x[i];
+    for (int i = 0; i < 32; ++i) sum = sum + x[i] * x[i];
     Floats<L, 32> weights;
-    WeighIq4<L>(tile, 0, sum * L::Set(2.0f / 32), weights);
-    const F d = FitIq4<L>(tile.x, weights);
+    WeighIq4<L>(tile, 0, x, sum * L::Set(2.0f / 32), weights);
+    const F d = FitIq4<L>(x, weights);
     tile.out.Half(0, ToHalf<L>(d));
-    PackIq4<L>(tile.out, 2, tile.x, InverseOrZero<L>(d));
+    PackIq4<L>(tile.out, 2, x, InverseOrZero<L>(d));
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {

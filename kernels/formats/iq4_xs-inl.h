@@ -24,15 +24,14 @@ struct IQ4_XS {
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
     using I = typename L::I;
-    F sum = L::Set(0);
-    for (int i = 0; i < 256; ++i) sum = sum + tile.x[i] * tile.x[i];
-    const F mean = sum * L::Set(2.0f / 256);
+    const F mean = SumOfSquares<L, 256>(tile.x) * L::Set(2.0f / 256);
     Floats<L, 32> weights;
     Floats<L, 8> scale;
     F max = L::Set(0), magnitude = L::Set(0);
     for (int group = 0; group < 8; ++group) {
-      WeighIq4<L>(tile, 32 * group, mean, weights);
-      const F s = FitIq4<L>(tile.x.From(32 * group), weights);
+      const auto x = tile.x.template Sub<32>(32 * group);
+      WeighIq4<L>(tile, 32 * group, x, mean, weights);
+      const F s = FitIq4<L>(x, weights);
       scale.Set(group, s);
       max = L::Select(L::Abs(s) > magnitude, s, max);
       magnitude = L::Max(L::Abs(s), magnitude);
@@ -44,7 +43,7 @@ struct IQ4_XS {
     for (int group = 7; group >= 0; --group) {
       const I level = Clamp<L>(NearestInt<L>(inverse * scale[group]), -32, 31);
       const F group_inverse = InverseOrZero<L>(d * L::ToFloat(level));
-      PackIq4<L>(tile.out, 8 + 16 * group, tile.x.From(32 * group), group_inverse);
+      PackIq4<L>(tile.out, 8 + 16 * group, tile.x.template Sub<32>(32 * group), group_inverse);
       const I stored = level + L::SetI(32);
       low = L::template Shl<4>(low) | (stored & L::SetI(15));
       high = L::template Shl<2>(high) | L::template Shr<4>(stored);

@@ -17,8 +17,8 @@ namespace HWY_NAMESPACE {
 // with scales and minima of 6 bits.
 
 // Weights of the squares without an importance matrix: rms of the 32 plus the magnitude.
-template <class L>
-HWY_INLINE void WeighMagnitudes(const In<L>& x, Floats<L, 32>& weights) {
+template <class L, class X>
+HWY_INLINE void WeighMagnitudes(const X& x, Floats<L, 32>& weights) {
   typename L::F sum = L::Set(0);
   for (int i = 0; i < 32; ++i) sum = sum + x[i] * x[i];
   const typename L::F rms = L::Sqrt(sum / L::Set(32));
@@ -100,7 +100,7 @@ class AffineSuperBlock {
                        FromHalf<L>(half_dmin) * L::ToFloat(packed.Min(j)), fits_.widest[j]);
     }
     const auto searched = [&](int j, Ints<L, 32>& codes) HWY_ATTR {
-      const In<L> x = tile_.x.From(32 * j);
+      const auto x = tile_.x.template Sub<32>(32 * j);
       for (int i = 0; i < 32; ++i) {
         codes.Set(i, AffineLevel<L, kTop>(fits_.inverse[j], fits_.base[j], x[i]));
       }
@@ -120,7 +120,7 @@ class AffineSuperBlock {
   QUERN_LANE void FitPlain(AffineTrials trials) {
     Floats<L, 32> weights;
     for (int j = 0; j < 8; ++j) {
-      const In<L> x = tile_.x.From(32 * j);
+      const auto x = tile_.x.template Sub<32>(32 * j);
       WeighMagnitudes<L>(x, weights);
       Keep(j, FitAffine<L, 32, kTop>(x, weights, trials));
     }
@@ -130,8 +130,8 @@ class AffineSuperBlock {
     Floats<L, 32> weights;
     const F mean = SuperBlockMean<L>(tile_.x, 2);
     for (int j = 0; j < 8; ++j) {
-      const In<L> x = tile_.x.From(32 * j);
-      WeighSquares<L, 32>(tile_.importance.From(32 * j), x, mean, weights);
+      const auto x = tile_.x.template Sub<32>(32 * j);
+      WeighSquares<L, 32>(tile_.importance.template Sub<32>(32 * j), x, mean, weights);
       F sum = L::Set(0);
       for (int i = 0; i < 32; ++i) sum = sum + weights[i];
       fits_.weight.Set(j, sum);

@@ -27,19 +27,20 @@ HWY_INLINE typename L::F InverseOrZero(typename L::F d) {
 template <class L, int kHalf>
 inline QUERN_LANE typename L::F EncodeSymmetric(const Tile<L>& tile, Ints<L, 32>& levels) {
   using F = typename L::F;
+  const auto x = tile.x.template Sub<32>(0);
   if (tile.weighted) {
     Floats<L, 32> weights;
-    WeighSquares<L, 32>(tile.importance, tile.x, tile.row_mean_x2, weights);
-    const SymmetricFit<L> fit = FitSymmetric<L, 32, kHalf>(tile.x, weights);
+    WeighSquares<L, 32>(tile.importance.template Sub<32>(0), x, tile.row_mean_x2, weights);
+    const SymmetricFit<L> fit = FitSymmetric<L, 32, kHalf>(x, weights);
     for (int i = 0; i < 32; ++i) {
-      levels.Set(i, SymmetricLevel<L, kHalf>(fit.inverse, fit.offset, tile.x[i]));
+      levels.Set(i, SymmetricLevel<L, kHalf>(fit.inverse, fit.offset, x[i]));
     }
     return fit.scale;
   }
-  const F d = FindExtreme<L, 32>(tile.x).value / L::Set(-kHalf);
+  const F d = FindExtreme<L, 32>(x).value / L::Set(-kHalf);
   const F inverse = InverseOrZero<L>(d);
   for (int i = 0; i < 32; ++i) {
-    const auto level = L::ToInt(tile.x[i] * inverse + L::Set(kHalf + 0.5f));
+    const auto level = L::ToInt(x[i] * inverse + L::Set(kHalf + 0.5f));
     levels.Set(i, L::Min(level, L::SetI(2 * kHalf - 1)));
   }
   return d;
@@ -54,24 +55,25 @@ struct ScaleAndMin {
 template <class L, int kTop>
 inline QUERN_LANE ScaleAndMin<L> EncodeAffine(const Tile<L>& tile, Ints<L, 32>& levels) {
   using F = typename L::F;
+  const auto x = tile.x.template Sub<32>(0);
   if (tile.weighted) {
     Floats<L, 32> weights;
-    WeighSquares<L, 32>(tile.importance, tile.x, tile.row_mean_x2, weights);
-    const AffineFit<L> fit = FitAffine<L, 32, kTop>(tile.x, weights, {-0.9f, 0.05f, 36});
+    WeighSquares<L, 32>(tile.importance.template Sub<32>(0), x, tile.row_mean_x2, weights);
+    const AffineFit<L> fit = FitAffine<L, 32, kTop>(x, weights, {-0.9f, 0.05f, 36});
     for (int i = 0; i < 32; ++i) {
-      levels.Set(i, AffineLevel<L, kTop>(fit.inverse, fit.base, tile.x[i]));
+      levels.Set(i, AffineLevel<L, kTop>(fit.inverse, fit.base, x[i]));
     }
     return {fit.scale, L::Neg(fit.minus)};
   }
-  F min = tile.x[0], max = tile.x[0];
+  F min = x[0], max = x[0];
   for (int i = 1; i < 32; ++i) {
-    min = L::Min(tile.x[i], min);
-    max = L::Max(tile.x[i], max);
+    min = L::Min(x[i], min);
+    max = L::Max(x[i], max);
   }
   const F d = (max - min) / L::Set(kTop);
   const F inverse = InverseOrZero<L>(d);
   for (int i = 0; i < 32; ++i) {
-    const auto level = L::ToInt((tile.x[i] - min) * inverse + L::Set(0.5f));
+    const auto level = L::ToInt((x[i] - min) * inverse + L::Set(0.5f));
     levels.Set(i, L::Min(level, L::SetI(kTop)));
   }
   return {d, min};

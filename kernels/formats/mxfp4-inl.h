@@ -21,11 +21,12 @@ struct MXFP4 {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    const typename L::F max = FindExtreme<L, 32>(tile.x).magnitude;
+    const auto x = tile.x.template Sub<32>(0);
+    const typename L::F max = FindExtreme<L, 32>(x).magnitude;
     const typename L::I exponent = FloorLog2<L>(max) + L::SetI(127 - 2);
     const typename L::I e = L::Select(max > L::Set(0), exponent & L::SetI(0xff), L::SetI(0));
     tile.out.Byte(0, e);
-    PackFp4<L, 16>(tile.out, 1, tile.x, Scale<L>(e));
+    PackFp4<L, 16>(tile.out, 1, x, Scale<L>(e));
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {

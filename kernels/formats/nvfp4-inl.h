@@ -22,7 +22,7 @@ struct NVFP4 {
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     for (int group = 0; group < 4; ++group) {
-      const In<L> x = tile.x.From(16 * group);
+      const auto x = tile.x.template Sub<16>(16 * group);
       const typename L::I code = EncodeScale<L>(FindExtreme<L, 16>(x).magnitude / L::Set(6));
       tile.out.Byte(group, code);
       PackFp4<L, 8>(tile.out, 4 + 8 * group, x, DecodeScale<L>(code));

@@ -46,20 +46,6 @@ HWY_INLINE void PackBytes(const Out<L>& out, int offset, const Levels& levels) {
   }
 }
 
-// The lower two bits of levels first + b + {0, 32, 64, 96} in byte b, as the 2- and 3-bit types do.
-template <class L, class Levels>
-HWY_INLINE void PackPairs(const Out<L>& out, int offset, const Levels& levels, int first) {
-  const typename L::I mask = L::SetI(3);
-  for (int b = 0; b < 32; b += 4) {
-    const auto byte = [&](int k) HWY_ATTR {
-      const int i = first + b + k;
-      return (levels[i] & mask) | L::template Shl<2>(levels[i + 32] & mask) |
-             L::template Shl<4>(levels[i + 64] & mask) | L::template Shl<6>(levels[i + 96] & mask);
-    };
-    out.Word(offset + b, JoinBytes<L>(byte(0), byte(1), byte(2), byte(3)));
-  }
-}
-
 // Bit 4 of 32 levels, the first in the lowest bit.
 template <class L, class Levels>
 HWY_INLINE typename L::I FifthBits(const Levels& levels) {

@@ -22,12 +22,16 @@ struct Q1_0 {
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     typename L::F sum = L::Set(0);
-    for (int i = 0; i < 128; ++i) sum = sum + L::Abs(tile.x[i]);
+    for (int word = 0; word < 4; ++word) {
+      const auto x = tile.x.template Sub<32>(32 * word);
+      for (int i = 0; i < 32; ++i) sum = sum + L::Abs(x[i]);
+    }
     tile.out.Half(0, ToHalf<L>(sum / L::Set(128)));
     for (int word = 0; word < 4; ++word) {
+      const auto x = tile.x.template Sub<32>(32 * word);
       typename L::I bits = L::SetI(0);
       for (int i = 31; i >= 0; --i) {
-        const auto set = tile.x[32 * word + i] >= L::Set(0);
+        const auto set = x[i] >= L::Set(0);
         bits = L::template Shl<1>(bits) | L::Select(set, L::SetI(1), L::SetI(0));
       }
       tile.out.Word(2 + 4 * word, bits);

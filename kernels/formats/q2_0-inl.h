@@ -22,13 +22,14 @@ struct Q2_0 {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    const typename L::F d = FindExtreme<L, 64>(tile.x).magnitude;
+    const auto x = tile.x.template Sub<64>(0);
+    const typename L::F d = FindExtreme<L, 64>(x).magnitude;
     const typename L::F inverse = L::Select(d > L::Set(0), L::Set(1) / d, L::Set(0));
     tile.out.Half(0, ToHalf<L>(d));
     for (int word = 0; word < 4; ++word) {
       typename L::I bits = L::SetI(0);
       for (int i = 15; i >= 0; --i) {
-        const typename L::I level = RoundAway<L>(tile.x[16 * word + i] * inverse) + L::SetI(1);
+        const typename L::I level = RoundAway<L>(x[16 * word + i] * inverse) + L::SetI(1);
         bits = L::template Shl<2>(bits) | Clamp<L>(level, 0, 3);
       }
       tile.out.Word(2 + 4 * word, bits);

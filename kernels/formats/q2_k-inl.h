@@ -79,7 +79,7 @@ struct Q2_K {
                          widest_[j]);
       }
       const auto searched = [&](int j, Ints<L, 16>& codes) HWY_ATTR {
-        const In<L> x = tile_.x.From(16 * j);
+        const auto x = tile_.x.template Sub<16>(16 * j);
         for (int i = 0; i < 16; ++i) {
           codes.Set(i, AffineLevel<L, 3>(inverse_[j], base_[j], x[i]));
         }
@@ -102,7 +102,7 @@ struct Q2_K {
     QUERN_LANE void FitPlain() {
       Floats<L, 16> weights;
       for (int j = 0; j < 16; ++j) {
-        const In<L> x = tile_.x.From(16 * j);
+        const auto x = tile_.x.template Sub<16>(16 * j);
         for (int i = 0; i < 16; ++i) weights.Set(i, L::Abs(x[i]));
         Keep(j, FitAffine<L, 16, 3, true>(x, weights, {-0.5f, 0.1f, 15}));
       }
@@ -112,8 +112,8 @@ struct Q2_K {
       Floats<L, 16> weights;
       const F mean = SuperBlockMean<L>(tile_.x, 1);
       for (int j = 0; j < 16; ++j) {
-        const In<L> x = tile_.x.From(16 * j);
-        WeighSquares<L, 16>(tile_.importance.From(16 * j), x, mean, weights);
+        const auto x = tile_.x.template Sub<16>(16 * j);
+        WeighSquares<L, 16>(tile_.importance.template Sub<16>(16 * j), x, mean, weights);
         F sum = L::Set(0);
         for (int i = 0; i < 16; ++i) sum = sum + weights[i];
         weight_.Set(j, sum);

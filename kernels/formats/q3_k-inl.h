@@ -84,9 +84,8 @@ struct Q3_K {
     QUERN_LANE void FitPlain() {
       PlainScales<L> found;
       for (int j = 0; j < 16; ++j) {
-        const In<L> x = tile_.x.From(16 * j);
-        PlainLevels<L> fit(x);
-        fit.MoveAll();
+        const auto x = tile_.x.template Sub<16>(16 * j);
+        const auto fit = MovedLevels<L>(x);
         found.widest.Set(j, fit.extreme.magnitude);
         found.scale.Set(j, fit.Scale());
       }
@@ -104,16 +103,16 @@ struct Q3_K {
       }
       const F d = L::Select(none, L::Set(0), L::Set(1) / inverse);
       Write(rounded, d, found.widest, [&](int j, Ints<L, 16>& codes) HWY_ATTR {
-        Floats<L, 16> scratch;
-        In<L> x = tile_.x;
+        const auto levels = [&](const auto& x) HWY_ATTR {
+          const auto fit = MovedLevels<L>(x);
+          for (int i = 0; i < 16; ++i) codes.Set(i, fit.Code(i));
+        };
         if constexpr (L::kMax == 1) {
-          x = x.From(16 * j);
+          levels(tile_.x.template Sub<16>(16 * j));
         } else {
-          x = LoadSubBlock<L>(tile_.blocks, j, scratch);
+          Floats<L, 16> scratch;
+          levels(LoadSubBlock<L>(tile_.blocks, j, scratch));
         }
-        PlainLevels<L> fit(x);
-        fit.MoveAll();
-        for (int i = 0; i < 16; ++i) codes.Set(i, fit.Code(i));
       });
     }
 
@@ -122,8 +121,8 @@ struct Q3_K {
       Ints<L, 16> offset;
       const F mean = SuperBlockMean<L>(tile_.x, 2);
       for (int j = 0; j < 16; ++j) {
-        const In<L> x = tile_.x.From(16 * j);
-        WeighSquares<L, 16>(tile_.importance.From(16 * j), x, mean, weights);
+        const auto x = tile_.x.template Sub<16>(16 * j);
+        WeighSquares<L, 16>(tile_.importance.template Sub<16>(16 * j), x, mean, weights);
         F total = L::Set(0);
         for (int i = 0; i < 16; ++i) total = total + weights[i];
         sum.Set(j, total);
@@ -140,7 +139,7 @@ struct Q3_K {
         rounded.Set(j, SymmetricLevel<L, 32>(fit.inverse, fit.offset, scale[j]));
       }
       Write(rounded, fit.scale, widest, [&](int j, Ints<L, 16>& codes) HWY_ATTR {
-        const In<L> x = tile_.x.From(16 * j);
+        const auto x = tile_.x.template Sub<16>(16 * j);
         for (int i = 0; i < 16; ++i) {
           codes.Set(i, SymmetricLevel<L, 4>(inverse[j], offset[j], x[i]));
         }

@@ -33,8 +33,8 @@ struct PlainSums {
 };
 
 // Levels -4 to 3 by rounding: keep(i, level) is told each, and the sums come back.
-template <class L, class Keep>
-HWY_INLINE PlainSums<L> RoundPlain(const In<L>& x, typename L::F inverse, const Keep& keep) {
+template <class L, class X, class Keep>
+HWY_INLINE PlainSums<L> RoundPlain(const X& x, typename L::F inverse, const Keep& keep) {
   using F = typename L::F;
   PlainSums<L> sums{L::Set(0), L::Set(0)};
   for (int i = 0; i < 16; ++i) {
@@ -102,14 +102,14 @@ struct PlainStay {
 };
 
 // The levels of sub-blocks, a lane each.
-template <class L>
+template <class L, class X>
 class PlainLevels {
   using F = typename L::F;
   using I = typename L::I;
   using M = typename L::M;
 
  public:
-  HWY_INLINE explicit PlainLevels(const In<L>& x) : x_(x) {
+  HWY_INLINE explicit PlainLevels(const X& x) : x_(x) {
     extreme = FindExtreme<L, 16>(x);
     zero_ = extreme.magnitude < L::Set(kZeroGroup);
     const F inverse = L::Set(-4) / extreme.value;
@@ -149,11 +149,19 @@ class PlainLevels {
     return L::Not(L::Or(stays, L::Or(zero_, extreme.value > L::Set(0))));
   }
 
-  In<L> x_;
+  X x_;
   M zero_;
   Floats<L, 16> level_;
   PlainSums<L> sums_;
 };
+
+// The levels after all moves.
+template <class L, class X>
+HWY_INLINE PlainLevels<L, X> MovedLevels(const X& x) {
+  PlainLevels<L, X> levels(x);
+  levels.MoveAll();
+  return levels;
+}
 
 // Sub-block j of each lane's block, interleaved into `scratch`.
 template <class L>

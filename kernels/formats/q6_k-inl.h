@@ -49,7 +49,7 @@ struct Q6_K {
     }
     PackBytes<L, 16>(tile.out, offsetof(Block, scales), rounded);
     const auto searched = [&](int j, Ints<L, 16>& codes) HWY_ATTR {
-      const In<L> x = tile.x.From(16 * j);
+      const auto x = tile.x.template Sub<16>(16 * j);
       for (int i = 0; i < 16; ++i) {
         const I code = SymmetricLevel<L, 32>(fits[j].inverse, fits[j].offset, x[i]);
         codes.Set(i, L::Select(zero, L::SetI(0), code));
@@ -85,10 +85,13 @@ struct Q6_K {
   // The weights of the squares are the importance itself, or x^2.
   template <class L>
   static QUERN_LANE SymmetricFit<L> FitSubBlock(const Tile<L>& tile, int first) {
-    const In<L> x = tile.x.From(first);
+    const auto x = tile.x.template Sub<16>(first);
     Floats<L, 16> weights;
-    for (int i = 0; i < 16; ++i) {
-      weights.Set(i, tile.weighted ? tile.importance[first + i] : x[i] * x[i]);
+    if (tile.weighted) {
+      const auto importance = tile.importance.template Sub<16>(first);
+      for (int i = 0; i < 16; ++i) weights.Set(i, importance[i]);
+    } else {
+      for (int i = 0; i < 16; ++i) weights.Set(i, x[i] * x[i]);
     }
     return FitSymmetric<L, 16, 32>(x, weights);
   }

@@ -22,13 +22,14 @@ struct Q8_0 {
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
     using F = typename L::F;
+    const auto x = tile.x.template Sub<32>(0);
     F max = L::Set(0);
-    for (int i = 0; i < 32; ++i) max = L::Max(max, L::Abs(tile.x[i]));
+    for (int i = 0; i < 32; ++i) max = L::Max(max, L::Abs(x[i]));
     const F d = max / L::Set(127);
     const F inverse = InverseOrZero<L>(d);
     tile.out.Half(0, ToHalf<L>(d));
     for (int i = 0; i < 32; i += 4) {
-      const auto code = [&](int k) HWY_ATTR { return RoundAway<L>(tile.x[i + k] * inverse); };
+      const auto code = [&](int k) HWY_ATTR { return RoundAway<L>(x[i + k] * inverse); };
       tile.out.Word(2 + i, JoinBytes<L>(code(0), code(1), code(2), code(3)));
     }
   }

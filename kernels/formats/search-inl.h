@@ -19,18 +19,27 @@ namespace HWY_NAMESPACE {
 // Below this a group counts as zeros.
 inline constexpr float kZeroGroup = 1e-15f;
 
+// The sum of x^2 over N weights, a multiple of 32.
+template <class L, int N>
+HWY_INLINE typename L::F SumOfSquares(const In<L>& x) {
+  typename L::F sum = L::Set(0);
+  for (int first = 0; first < N; first += 32) {
+    const auto part = x.template Sub<32>(first);
+    for (int i = 0; i < 32; ++i) sum = sum + part[i] * part[i];
+  }
+  return sum;
+}
+
 // The mean of x^2 over a super-block, times a power of two; facts: sigma2.
 template <class L>
 HWY_INLINE typename L::F SuperBlockMean(const In<L>& x, float factor) {
-  typename L::F sum = L::Set(0);
-  for (int i = 0; i < 256; ++i) sum = sum + x[i] * x[i];
-  return (L::Set(factor) * sum) / L::Set(256);
+  return (L::Set(factor) * SumOfSquares<L, 256>(x)) / L::Set(256);
 }
 
 // The weights of the squares with an importance matrix: importance * sqrt(mean + x^2), where `mean`
 // is made from a sum of squares that the type chooses.
-template <class L, int N>
-HWY_INLINE void WeighSquares(const In<L>& importance, const In<L>& x, typename L::F mean,
+template <class L, int N, class X>
+HWY_INLINE void WeighSquares(const X& importance, const X& x, typename L::F mean,
                              Floats<L, N>& weights) {
   for (int i = 0; i < N; ++i) weights.Set(i, importance[i] * L::Sqrt(mean + x[i] * x[i]));
 }
@@ -188,7 +197,8 @@ struct AffineSearch {
   Floats<L, 3 * N> rows;
   F low, high, sum_w, sum_x;
 
-  QUERN_LANE AffineSearch(const In<L>& x, const Floats<L, N>& w) {
+  template <class X>
+  QUERN_LANE AffineSearch(const X& x, const Floats<L, N>& w) {
     F least = x[0], most = x[0];
     F total = w[0], total_x = w[0] * x[0];
     rows.Set(0, x[0]);
@@ -268,9 +278,8 @@ HWY_INLINE AffineTrial<L> SolveAffine(const Search& search, const typename Searc
   return trial;
 }
 
-template <class L, int N, int kTop, bool kAbsolute = false>
-inline QUERN_LANE AffineFit<L> FitAffine(const In<L>& x, const Floats<L, N>& w,
-                                         AffineTrials trials) {
+template <class L, int N, int kTop, bool kAbsolute = false, class X>
+inline QUERN_LANE AffineFit<L> FitAffine(const X& x, const Floats<L, N>& w, AffineTrials trials) {
   using F = typename L::F;
   AffineSearch<L, N, kTop, kAbsolute> search(x, w);
   const F high = search.high;

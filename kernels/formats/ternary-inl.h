@@ -15,15 +15,22 @@ namespace HWY_NAMESPACE {
 // What tq1_0 and tq2_0 share: x = d * (trit - 1), where d is the largest magnitude of 256 weights.
 // Importance makes no difference.
 
-// Gives the trits and returns d.
 template <class L>
-inline QUERN_LANE typename L::F EncodeTrits(const In<L>& x, Ints<L, 256>& trits) {
-  typename L::F d = L::Set(0);
-  for (int i = 0; i < 256; ++i) d = L::Max(d, L::Abs(x[i]));
-  const typename L::F inverse = InverseOrZero<L>(d);
-  for (int i = 0; i < 256; ++i) trits.Set(i, RoundAway<L>(x[i] * inverse) + L::SetI(1));
-  return d;
-}
+struct Trits {
+  typename L::F d, inverse;
+
+  explicit QUERN_LANE Trits(const In<L>& x) : d(L::Set(0)) {
+    for (int first = 0; first < 256; first += 32) {
+      const auto part = x.template Sub<32>(first);
+      for (int i = 0; i < 32; ++i) d = L::Max(d, L::Abs(part[i]));
+    }
+    inverse = InverseOrZero<L>(d);
+  }
+  // The trit of a weight; what a NaN left may be any number.
+  HWY_INLINE typename L::I operator()(typename L::F x) const {
+    return RoundAway<L>(x * inverse) + L::SetI(1);
+  }
+};
 
 }  // namespace HWY_NAMESPACE
 }  // namespace quern

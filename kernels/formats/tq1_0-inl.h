@@ -23,12 +23,11 @@ struct TQ1_0 {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Ints<L, 256> trits;
-    const typename L::F d = EncodeTrits<L>(tile.x, trits);
-    Pack<L, 32, 5>(tile.out, 0, trits, 0);
-    Pack<L, 16, 5>(tile.out, 32, trits, 160);
-    Pack<L, 4, 4>(tile.out, 48, trits, 240);
-    tile.out.Half(52, ToHalf<L>(d));
+    const Trits<L> trits(tile.x);
+    Pack<L, 32, 5>(tile, trits, 0, 0);
+    Pack<L, 16, 5>(tile, trits, 160, 32);
+    Pack<L, 4, 4>(tile, trits, 240, 48);
+    tile.out.Half(52, ToHalf<L>(trits.d));
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {
@@ -39,25 +38,28 @@ struct TQ1_0 {
   }
 
  private:
-  // kBytes bytes of kTrits trits each.
+  // kBytes bytes of kTrits trits each, of the weights from `first` on.
   template <class L, int kBytes, int kTrits>
-  static QUERN_LANE void Pack(const Out<L>& out, int offset, const Ints<L, 256>& trits, int first) {
+  static QUERN_LANE void Pack(const Tile<L>& tile, const Trits<L>& trits, int first, int offset) {
     using I = typename L::I;
     for (int b = 0; b < kBytes; b += 4) {
-      const auto byte = [&](int k) HWY_ATTR {
-        I number = L::SetI(0);
-        for (int t = 0; t < 5; ++t) {
-          number = number + number + number;
-          // What a NaN left may be any number: of it too, only the lowest byte counts.
-          if (t < kTrits) number = number + (trits[first + b + k + t * kBytes] & L::SetI(0xff));
-        }
-        number = number & L::SetI(0xff);
-        // The ceiling is number + ceil(13 / 243 * number); the division as a product, exact here.
-        const I part = L::SetI(13) * number + L::SetI(242);
-        return number + L::template Shr<kDivideShift>(part * L::SetI(kDivideFactor));
-      };
-      out.Word(offset + b, JoinBytes<L>(byte(0), byte(1), byte(2), byte(3)));
+      I numbers[4] = {L::SetI(0), L::SetI(0), L::SetI(0), L::SetI(0)};
+      for (int t = 0; t < 5; ++t) {
+        for (I& number : numbers) number = number + number + number;
+        if (t >= kTrits) continue;
+        const auto x = tile.x.template Sub<4>(first + b + t * kBytes);
+        for (int k = 0; k < 4; ++k) numbers[k] = numbers[k] + (trits(x[k]) & L::SetI(0xff));
+      }
+      for (I& number : numbers) number = Fraction<L>(number & L::SetI(0xff));
+      tile.out.Word(offset + b, JoinBytes<L>(numbers[0], numbers[1], numbers[2], numbers[3]));
     }
+  }
+
+  // The ceiling is number + ceil(13 / 243 * number); the division as a product, exact here.
+  template <class L>
+  static HWY_INLINE typename L::I Fraction(typename L::I number) {
+    const typename L::I part = L::SetI(13) * number + L::SetI(242);
+    return number + L::template Shr<kDivideShift>(part * L::SetI(kDivideFactor));
   }
 
   template <int kBytes, int kTrits>

@@ -21,11 +21,23 @@ struct TQ2_0 {
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
-    Ints<L, 256> trits;
-    const typename L::F d = EncodeTrits<L>(tile.x, trits);
-    PackPairs<L>(tile.out, 0, trits, 0);
-    PackPairs<L>(tile.out, 32, trits, 128);
-    tile.out.Half(64, ToHalf<L>(d));
+    using I = typename L::I;
+    const Trits<L> trits(tile.x);
+    for (int b = 0; b < 64; b += 8) {
+      const int first = 128 * (b / 32) + b % 32;
+      const auto x0 = tile.x.template Sub<8>(first);
+      const auto x1 = tile.x.template Sub<8>(first + 32);
+      const auto x2 = tile.x.template Sub<8>(first + 64);
+      const auto x3 = tile.x.template Sub<8>(first + 96);
+      const auto byte = [&](int i) HWY_ATTR {
+        const I mask = L::SetI(3);
+        return (trits(x0[i]) & mask) | L::template Shl<2>(trits(x1[i]) & mask) |
+               L::template Shl<4>(trits(x2[i]) & mask) | L::template Shl<6>(trits(x3[i]) & mask);
+      };
+      tile.out.Word(b, JoinBytes<L>(byte(0), byte(1), byte(2), byte(3)));
+      tile.out.Word(b + 4, JoinBytes<L>(byte(4), byte(5), byte(6), byte(7)));
+    }
+    tile.out.Half(64, ToHalf<L>(trits.d));
   }
 
   static QUERN_LANE void Decode(const Block& block, float* out) {

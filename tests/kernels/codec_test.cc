@@ -42,8 +42,8 @@ std::vector<std::byte> Encoded(Type type, std::span<const float> in, int64_t col
   return bytes;
 }
 
-// The bits of the decoded weights, and one NaN's for any NaN: those that arithmetic makes have other bits
-// on a GPU than on x86.
+// The bits of the decoded weights, and one NaN's for any NaN: those that arithmetic makes have
+// other bits on a GPU than on x86.
 std::vector<uint32_t> Decoded(Type type, const std::vector<std::byte>& bytes, size_t count) {
   std::vector<float> weights(count);
   Decode(type, bytes.data(), static_cast<int64_t>(count), weights.data());
