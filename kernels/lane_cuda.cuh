@@ -119,24 +119,6 @@ struct In<CudaLane> {
   }
 };
 
-// Threads of a block that search grids.
-inline constexpr int kTermThreads = 32;
-
-// In shared memory: an array of a thread's own with indices known only at run time would lie in
-// local memory, and threads with different indices read a line each.
-template <>
-struct TermTable<CudaLane> {
-#ifdef __CUDA_ARCH__
-  HWY_INLINE float& operator[](int i) {
-    __shared__ float terms[32 * kTermThreads];
-    return terms[i * kTermThreads + threadIdx.x];
-  }
-#else
-  float values[32];
-  HWY_INLINE float& operator[](int i) { return values[i]; }
-#endif
-};
-
 }  // namespace HWY_NAMESPACE
 }  // namespace quern
 HWY_AFTER_NAMESPACE();

@@ -14,10 +14,13 @@ namespace {
 
 constexpr int64_t Tiles(int64_t count, int64_t each) { return (count + each - 1) / each; }
 
-template <class Format>
-__global__ void __launch_bounds__(EncodeTile<Format>::kThreads) EncodeKernel(EncodeCall call) {
+// With an importance matrix and without are kernels of their own: what the one needs of registers
+// is not the other's.
+template <class Format, bool kWeighted>
+__global__ void __launch_bounds__(EncodeTile<Format>::kThreads, EncodeTile<Format>::kBlocks)
+    EncodeKernel(EncodeCall call) {
   extern __shared__ __align__(16) uint8_t shared[];
-  EncodeTile<Format>::Run(call, blockIdx.x, shared);
+  EncodeTile<Format>::template Run<kWeighted>(call, blockIdx.x, shared);
 }
 
 __global__ void __launch_bounds__(RowMeansTile::kThreads) RowMeansKernel(EncodeCall call) {
@@ -52,8 +55,9 @@ struct BlockFormat {
       const auto tiles = static_cast<unsigned>(Tiles(call.rows, RowMeansTile::kThreads));
       RowMeansKernel<<<tiles, RowMeansTile::kThreads, 0, stream>>>(call);
     }
-    EncodeKernel<Format><<<static_cast<unsigned>(EncodeTiles(call)), Encoding::kThreads,
-                           Encoding::kSharedBytes, stream>>>(call);
+    const auto kernel = call.importance ? EncodeKernel<Format, true> : EncodeKernel<Format, false>;
+    kernel<<<static_cast<unsigned>(EncodeTiles(call)), Encoding::kThreads, Encoding::kSharedBytes,
+             stream>>>(call);
   }
   static void Decode(const DecodeCall& call, cudaStream_t stream) {
     DecodeKernel<Format><<<static_cast<unsigned>(DecodeTiles(call)), Decoding::kThreads,
@@ -68,7 +72,12 @@ struct BlockFormat {
     }
     std::vector<uint64_t> shared(static_cast<size_t>(Encoding::kSharedBytes) / 8);
     for (int64_t t = 0; t < EncodeTiles(call); ++t) {
-      Encoding::Run(call, t, reinterpret_cast<uint8_t*>(shared.data()));
+      uint8_t* const bytes = reinterpret_cast<uint8_t*>(shared.data());
+      if (call.importance) {
+        Encoding::template Run<true>(call, t, bytes);
+      } else {
+        Encoding::template Run<false>(call, t, bytes);
+      }
     }
   }
   static void DecodeHere(const DecodeCall& call) {

@@ -5,8 +5,8 @@
 // global memory is written in the order in which it lies.
 
 #include "kernels/cuda/formats.h"
+#include "kernels/cuda/point_search.cuh"
 #include "kernels/half.h"
-#include "kernels/lane_cuda.cuh"
 
 HWY_BEFORE_NAMESPACE();
 namespace quern {
@@ -41,11 +41,15 @@ struct EncodeTile {
   static constexpr int kElems = Format::kElems;
   static constexpr int kBytes = sizeof(typename Format::Block);
   static constexpr bool kHasGrid = requires { Format::kHasGrid; };
-  static constexpr int kThreads = kHasGrid ? kTermThreads : kElems >= 256 ? 64 : 128;
+  static constexpr int kThreads = kHasGrid ? kGridThreads : kElems >= 256 ? 64 : 128;
+  // Of them there are to be so many to a multiprocessor, which limits a thread's registers to 128:
+  // a few values less in registers, and enough warps to hide what each waits for.
+  static constexpr int kBlocks = 512 / kThreads;
   static constexpr int kSharedBytes = (kThreads * kBytes + 15) / 16 * 16;
   static_assert(kSharedBytes <= kMostShared);
 
-  // Blocks [tile * kThreads, ...) of the call.
+  // Blocks [tile * kThreads, ...) of the call; kWeighted where it has importance weights.
+  template <bool kWeighted>
   static HWY_INLINE void Run(const EncodeCall& call, int64_t tile, uint8_t* shared) {
     const int64_t per_row = call.cols / kElems;
     const int64_t first = tile * kThreads;
@@ -57,8 +61,8 @@ struct EncodeTile {
       const int bytes = call.from == Type::kF32 ? 4 : 2;
       Tile<CudaLane> work{};
       work.x = {static_cast<const uint8_t*>(call.in) + block * kElems * bytes, call.from};
-      work.weighted = call.importance != nullptr;
-      if (work.weighted) {
+      work.weighted = kWeighted;
+      if (kWeighted) {
         const float* importance = call.importance + block % per_row * kElems;
         work.importance = {reinterpret_cast<const uint8_t*>(importance), Type::kF32};
         if (Format::kRowMean) work.row_mean_x2 = call.means[block / per_row];

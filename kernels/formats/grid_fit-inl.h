@@ -215,13 +215,12 @@ class GridFit {
     L::Store(trial_scale, scales);
     for (int at = 0; at < kGroups * L::kMax; ++at) {
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(codes.values[at])];
-      const uint16_t* points = table_.codes + choice.first;
       if (choice.on_grid()) {
-        codes.values[at] = points[0] | Trials::kOnGrid;
+        codes.values[at] = static_cast<int32_t>(choice.first) | Trials::kOnGrid;
       } else {
         const TermInput in{magnitude_by_lane_ + at * kPositions, root_by_lane_ + at * kPositions,
                            kLevels, scales[at % L::kMax]};
-        codes.values[at] = NearestPoint<L, kPositions>(in, points, choice);
+        codes.values[at] = NearestOf<L, kPositions>::Find(in, table_.codes + choice.first, choice);
       }
     }
   }

@@ -23,7 +23,7 @@ namespace HWY_NAMESPACE {
 // taken.
 inline constexpr float kFarthest = std::numeric_limits<float>::max();
 
-// The squares that a position adds to the distance, for each of its levels.
+// What the squares depend on that a position adds to the distance, for each of its levels.
 struct TermInput {
   const float* x;        // kPositions values
   const float* weights;  // of the squares
@@ -31,20 +31,12 @@ struct TermInput {
   float scale;           // a level is scale * levels[l]
 };
 
-// The terms of all positions. A CUDA thread keeps them elsewhere (lane_cuda.cuh).
-template <class L>
-struct TermTable {
-  float values[32];
-  HWY_INLINE float& operator[](int i) { return values[i]; }
-};
-
-template <class L, int kPositions>
+template <int kPositions>
 inline QUERN_LANE uint16_t NearestPointScalar(const TermInput& in, const uint16_t* codes,
                                               int count) {
   constexpr int kBits = kPositions == 8 ? 2 : 3;
   constexpr int kLevels = 1 << kBits;
-  TermTable<L> terms;
-  static_assert(kPositions * kLevels == 32);
+  float terms[kPositions * kLevels];
   for (int p = 0; p < kPositions; ++p) {
     for (int l = 0; l < kLevels; ++l) {
       const float difference = in.scale * in.levels[l] - in.x[p];
@@ -152,15 +144,20 @@ class PointSearch {
 };
 #endif
 
-// Of the points of a choice, which `codes` are, the nearest.
+// Of the points of a choice, which `codes` are, the nearest. A CUDA thread has a search of its own
+// (kernels/cuda/point_search.cuh).
 template <class L, int kPositions>
-HWY_INLINE uint16_t NearestPoint(const TermInput& in, const uint16_t* codes,
-                                 const GridTable::Choice& choice) {
+struct NearestOf {
+  static HWY_INLINE uint16_t Find(const TermInput& in, const uint16_t* codes,
+                                  const GridTable::Choice& choice) {
 #if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
-  if constexpr (L::kMax >= 8) return PointSearch<L, kPositions>::Nearest(in, codes, choice.runs());
+    if constexpr (L::kMax >= 8) {
+      return PointSearch<L, kPositions>::Nearest(in, codes, choice.runs());
+    }
 #endif
-  return NearestPointScalar<L, kPositions>(in, codes, static_cast<int>(choice.count));
-}
+    return NearestPointScalar<kPositions>(in, codes, static_cast<int>(choice.count));
+  }
+};
 
 }  // namespace HWY_NAMESPACE
 }  // namespace quern

@@ -41,7 +41,6 @@ class Builder {
   }
 
   void Add(int number) {
-    const auto first = static_cast<uint32_t>(table_.codes.size());
     unsigned code = 0;
     std::fill(distances_.begin(), distances_.end(), int16_t{0});
     for (int p = 0, rest = number; p < table_.positions; ++p, rest /= levels_) {
@@ -53,10 +52,11 @@ class Builder {
       }
     }
     if (table_.index[code] >= 0) {
-      table_.codes.push_back(static_cast<uint16_t>(code));
-      table_.choices.push_back({first, 0});
+      table_.choices.push_back({code, 0});
       return;
     }
+    while (table_.codes.size() % GridTable::kAlign != 0) table_.codes.push_back(0);
+    const auto first = static_cast<uint32_t>(table_.codes.size());
     AddShells();
     const auto count = static_cast<uint32_t>(table_.codes.size()) - first;
     table_.choices.push_back({first, count});

@@ -17,13 +17,15 @@ namespace quern {
 // A point is a code as in grid_codes.h. Grids of eight positions have levels 0 to 2, those of four
 // 0 to 7; the number of a combination has the first position as its lowest digit, to base 3 or 8.
 struct GridTable {
-  // Codes in runs of kRun, the last run filled up with the first code.
+  // Codes in runs of kRun, the last run filled up with the first code; a list begins at a multiple
+  // of kAlign.
   static constexpr int kRun = 16;
   static constexpr int kMaxRuns = 24;
+  static constexpr int kAlign = 8;
 
   struct Choice {
-    uint32_t first;  // in `codes`
-    uint32_t count;  // 0: the point is on the grid, and codes[first] is it
+    uint32_t first;  // in `codes`, or the code itself where count is 0: the point is on the grid
+    uint32_t count;
 
     QUERN_LANE bool on_grid() const { return count == 0; }
     QUERN_LANE int runs() const { return static_cast<int>((count + kRun - 1) / kRun); }

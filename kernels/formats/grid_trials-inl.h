@@ -63,13 +63,13 @@ class TrialSearch {
       const int last = std::countr_zero(ends);
       const int32_t number = numbers_[last];
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(number)];
-      const uint16_t* points = table_.codes + choice.first;
+      const uint16_t* points = choice.on_grid() ? nullptr : table_.codes + choice.first;
       if (!choice.on_grid() && !filled) {
         FillTerms(x, roots);
         filled = true;
       }
       for (int r = first / L::kMax; r <= last / L::kMax; ++r) {
-        const I code = choice.on_grid() ? L::SetI(points[0] | kOnGrid)
+        const I code = choice.on_grid() ? L::SetI(static_cast<int32_t>(choice.first) | kOnGrid)
                                         : Nearest(r, points, static_cast<int>(choice.count));
         const auto here = L::Equal(L::LoadI(numbers_ + r * L::kMax), L::SetI(number));
         L::StoreI(L::Select(here, code, L::LoadI(codes + r * L::kMax)), codes + r * L::kMax);

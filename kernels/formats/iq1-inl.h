@@ -172,9 +172,8 @@ class Iq1Fit {
     L::StoreI(L::SetI(1), on_grid);
     for (int at = 0; at < kGroups * L::kMax; ++at) {
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(code.values[at])];
-      const uint16_t* points = table_.codes + choice.first;
       if (choice.on_grid()) {
-        code.values[at] = points[0];
+        code.values[at] = static_cast<int32_t>(choice.first);
         continue;
       }
       const int lane = at % L::kMax;
@@ -185,7 +184,7 @@ class Iq1Fit {
         weights[p] = weight.values[i * L::kMax + lane];
       }
       const TermInput in{xs, weights, Iq1Levels(plus_by_lane[at]), scales[lane]};
-      code.values[at] = NearestPoint<L, 8>(in, points, choice);
+      code.values[at] = NearestOf<L, 8>::Find(in, table_.codes + choice.first, choice);
       on_grid[lane] = 0;
     }
     return L::Equal(L::LoadI(on_grid), L::SetI(1));
