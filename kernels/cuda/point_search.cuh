@@ -71,9 +71,9 @@ struct EightCodes {
   }
 };
 
-// offer(word, from, listed) for the codes of a list, which are 16 bits of `word` from bit `from` on.
-// Lists begin at multiples of eight and have full eights in memory; in the last of them `listed`
-// tells which are of the list.
+// offer(word, from, listed) for the codes of a list, which are 16 bits of `word` from bit `from`
+// on. Lists begin at multiples of eight and have full eights in memory; in the last of them
+// `listed` tells which are of the list.
 template <class Offer>
 HWY_INLINE void ForCodes(const uint16_t* codes, int count, const Offer& offer) {
   static_assert(GridTable::kAlign == 8 && GridTable::kRun % 8 == 0);
@@ -168,7 +168,8 @@ struct NearestOf<CudaLane, 8> {
       nearest = nearer ? word >> from : nearest;
     });
     // Seven additions of numbers that are not negative, in any order, are off by 7 * 2^-24 of the
-    // sum at most, so the nearest is known if the next is 2^-20 farther. Of denormals that is not so.
+    // sum at most, so the nearest is known if the next is 2^-20 farther. Of denormals that is not
+    // so.
     sure &= next > best * (1 + 0x1p-20f) && best > 1e-30f && best < 1e30f;
     if (!sure) return PointWalk::Nearest(in, codes, count, sums);
     return static_cast<uint16_t>(nearest);

@@ -5,6 +5,7 @@
 // global memory is written in the order in which it lies.
 
 #include "kernels/cuda/formats.h"
+#include "kernels/cuda/iq4_table.cuh"
 #include "kernels/cuda/point_search.cuh"
 #include "kernels/half.h"
 
@@ -55,6 +56,9 @@ struct EncodeTile {
     const int64_t first = tile * kThreads;
     const int64_t left = call.rows * per_row - first;
     const int blocks = left < kThreads ? static_cast<int>(left) : kThreads;
+    if constexpr (requires { Format::kIq4; }) {
+      AllThreads<kThreads>([](int thread) { Iq4Nearest<CudaLane>::Fill(thread, kThreads); });
+    }
     AllThreads<kThreads>([&](int thread) {
       if (thread >= blocks) return;
       const int64_t block = first + thread;

@@ -40,6 +40,14 @@ HWY_INLINE typename L::F Iq4Weight(typename L::I code) {
   return L::Lookup16(kWeights, code);
 }
 
+// The weight nearest to x, whose magnitude is below kIq4Reach: the extreme is mapped to 134 at
+// most. A CUDA thread looks it up (kernels/cuda/iq4_table.cuh).
+inline constexpr int kIq4Reach = 135;
+template <class L>
+struct Iq4Nearest {
+  static HWY_INLINE typename L::F Of(typename L::F x) { return Iq4Weight<L>(Iq4Code<L>(x)); }
+};
+
 // The scale of 32 weights for which the squares, weighted by `weights`, fit best: the trials map
 // the extreme to -127 and up to seven steps to either side. 0 where there are (almost) only zeros.
 template <class L, class X>
@@ -51,7 +59,7 @@ inline QUERN_LANE typename L::F FitIq4(const X& x, const Floats<L, 32>& weights)
     sum_qx = L::Set(0);
     sum_q2 = L::Set(0);
     for (int i = 0; i < 32; ++i) {
-      const F q = Iq4Weight<L>(Iq4Code<L>(inverse * x[i]));
+      const F q = Iq4Nearest<L>::Of(inverse * x[i]);
       const F wq = weights[i] * q;
       sum_qx = sum_qx + wq * x[i];
       sum_q2 = sum_q2 + wq * q;

@@ -18,6 +18,7 @@ struct IQ4_NL {
   using Block = BlockIQ4_NL;
   static constexpr int kElems = 32;
   static constexpr bool kRowMean = false;
+  static constexpr bool kIq4 = true;
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {

@@ -19,6 +19,7 @@ struct IQ4_XS {
   using Block = BlockIQ4_XS;
   static constexpr int kElems = 256;
   static constexpr bool kRowMean = false;
+  static constexpr bool kIq4 = true;
 
   template <class L>
   static QUERN_LANE void Encode(const Tile<L>& tile) {
