@@ -104,8 +104,12 @@ struct ScalarLane {
   static QUERN_LANE F LookupOwn(const float* values, I index) { return values[index]; }
   // values[lane * stride].
   static QUERN_LANE I LookupStrided(const int32_t* values, int) { return *values; }
-  // table[index] by the lowest three bits of the index; the aligned table stands there twice.
-  static QUERN_LANE F LookupLow(const float* table, I index) { return table[index & 7]; }
+  // 2 * level + 1 of the level in the lowest kBits bits, two or three.
+  template <int kBits>
+  static QUERN_LANE F Odd(I level) {
+    // The bits of 2^23 + the odd number.
+    return FromBits(Shl<1>(level & ((1 << kBits) - 1)) | 0x4b000001) - 8388608.0f;
+  }
   // table[index] of an aligned table of 16.
   static QUERN_LANE F Lookup16(const float* table, I index) { return table[index]; }
 

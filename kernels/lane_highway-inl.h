@@ -123,11 +123,20 @@ struct VectorLane {
   static HWY_INLINE I LookupStrided(const int32_t* values, int stride) {
     return Lookup(values, hn::Iota(DI(), 0) * SetI(stride));
   }
-  static HWY_INLINE F LookupLow(const float* table, I index) {
-    // The instruction looks at the lowest bits alone; Highway's checks in debug builds at all.
-    if constexpr (kMax < 8 || HWY_IS_DEBUG_BUILD) index = index & SetI(7);
-    if constexpr (kMax < 8) return Lookup(table, index);
-    return hn::TableLookupLanes(Load(table), hn::IndicesFromVec(D(), index));
+  template <int kBits>
+  static HWY_INLINE F Odd(I level) {
+    if constexpr (kMax < 8) {
+      return ToFloat(Shl<1>(level & SetI((1 << kBits) - 1)) + SetI(1));
+    } else {
+      // The instruction looks at the lowest bits alone; Highway's checks in debug builds at all.
+      alignas(64) static constexpr float kEight[16] = {1, 3, 5, 7, 9, 11, 13, 15,
+                                                       1, 3, 5, 7, 9, 11, 13, 15};
+      alignas(64) static constexpr float kFour[16] = {1, 3, 5, 7, 1, 3, 5, 7,
+                                                      1, 3, 5, 7, 1, 3, 5, 7};
+      if constexpr (HWY_IS_DEBUG_BUILD) level = level & SetI(7);
+      return hn::TableLookupLanes(Load(kBits == 3 ? kEight : kFour),
+                                  hn::IndicesFromVec(D(), level));
+    }
   }
   static HWY_INLINE F Lookup16(const float* table, I index) {
     if constexpr (kMax == 16) {

@@ -226,18 +226,13 @@ class GridFit {
   }
 
   QUERN_LANE void Sums(const Ints<L, kGroups>& codes, F& sum_qx, F& sum_q2) const {
-    // By the lowest three bits of a code, of which a level has two or three.
-    alignas(64) static constexpr float kThree[16] = {1, 3, 5, 7, 9, 11, 13, 15,
-                                                     1, 3, 5, 7, 9, 11, 13, 15};
-    alignas(64) static constexpr float kTwo[16] = {1, 3, 5, 7, 1, 3, 5, 7, 1, 3, 5, 7, 1, 3, 5, 7};
-    const float* levels = kBits == 3 ? kThree : kTwo;
     sum_qx = L::Set(0);
     sum_q2 = L::Set(0);
     for (int g = 0; g < kGroups; ++g) {
       I rest = codes[g];
       for (int p = 0; p < kPositions; ++p) {
         const int i = g * kPositions + p;
-        const F q = L::LookupLow(levels, rest);
+        const F q = L::template Odd<kBits>(rest);
         sum_qx = sum_qx + weighted_[i] * q;
         sum_q2 = sum_q2 + (weight[i] * q) * q;
         rest = L::template Shr<kBits>(rest);

@@ -78,7 +78,10 @@ struct GpuNanLane : ScalarLane {
   static I Lookup(const int32_t* table, I index) { return table[index]; }
   static F Lookup(const float* table, I index) { return {table[index]}; }
   static F LookupOwn(const float* values, I index) { return {values[index]}; }
-  static F LookupLow(const float* table, I index) { return {table[index & 7]}; }
+  template <int kBits>
+  static F Odd(I level) {
+    return {ScalarLane::Odd<kBits>(level)};
+  }
   static F Lookup16(const float* table, I index) { return {table[index]}; }
 };
 
