@@ -18,7 +18,6 @@ size_t OutBytes(int64_t weights) { return static_cast<size_t>(weights + weights 
 
 struct DeviceEncoder::Slot {
   bool taken = false;
-  bool closed = false;  // there is no memory for it
   bool open = false;    // it has buffers
   int64_t weights = 0;  // what the device's buffers have room for; 0: there are none yet
   std::unique_ptr<DeviceQueue> queue;
@@ -68,13 +67,29 @@ struct DeviceEncoder::Slot {
 DeviceEncoder::DeviceEncoder(std::shared_ptr<Device> device, Note note, Options options)
     : device_(std::move(device)), note_(std::move(note)), options_(options) {
   for (int i = 0; i < options_.slots; ++i) slots_.push_back(std::make_unique<Slot>());
+  opener_ = std::jthread([this](const std::stop_token& stop) { OpenSlots(stop); });
 }
 
 DeviceEncoder::~DeviceEncoder() = default;
 
+void DeviceEncoder::WaitForSlots() {
+  if (opener_.joinable()) opener_.join();
+}
+
+void DeviceEncoder::OpenSlots(const std::stop_token& stop) {
+  try {
+    for (const auto& slot : slots_) {
+      if (stop.stop_requested() || !Open(*slot, options_.weights, {})) return;
+      returned_.notify_one();
+    }
+  } catch (const std::exception& error) {
+    GiveUp(error.what());
+  }
+}
+
 DeviceEncoder::Slot* DeviceEncoder::FreeSlot() {
   for (const auto& slot : slots_) {
-    if (!slot->taken && !slot->closed) return slot.get();
+    if (slot->open && !slot->taken) return slot.get();
   }
   return nullptr;
 }
@@ -85,14 +100,9 @@ std::optional<DeviceEncoder::Lease> DeviceEncoder::Take(const ShareKey& key) {
     if (Slot* slot = FreeSlot()) {
       if (!waited && !share_.UseFreeSlot(key)) return std::nullopt;
       slot->taken = true;
-      lock.unlock();
-      if (slot->weights > 0 || Open(*slot, options_.weights, {})) return Lease(*this, slot, key);
-      lock.lock();
-      slot->taken = false;
-      continue;
+      return Lease(*this, slot, key);
     }
-    const auto slots = std::ranges::count_if(slots_, [](const auto& s) { return !s->closed; });
-    if (!share_.WaitForSlot(key, static_cast<int>(slots), waiting_)) return std::nullopt;
+    if (open_ == 0 || !share_.WaitForSlot(key, open_, waiting_)) return std::nullopt;
     ++waiting_;
     returned_.wait(lock);
     --waiting_;
@@ -123,7 +133,6 @@ bool DeviceEncoder::Open(Slot& slot, int64_t weights, std::string why) {
   bool last;
   {
     std::lock_guard lock(mutex_);
-    slot.closed = true;
     last = open_ == 0;
   }
   if (last) GiveUp(why);

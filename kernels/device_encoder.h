@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "kernels/device.h"
@@ -30,6 +31,9 @@ struct EncodeWork {
 // pieces of any tensors are in flight together, and what a tensor needs of the device does not
 // depend on its size. A slot that gets no memory becomes smaller; a device that fails is given up,
 // with a word to the user, and its rows are encoded on the processor.
+//
+// Slots are opened by a thread of its own, for a GPU takes some tenths of a second before it does
+// anything: until then the processor works alone.
 class DeviceEncoder {
  public:
   struct Options {
@@ -46,6 +50,9 @@ class DeviceEncoder {
       : DeviceEncoder(std::move(device), std::move(note), Options()) {}
   DeviceEncoder(std::shared_ptr<Device> device, Note note, Options options);
   ~DeviceEncoder();
+
+  // Until each slot has memory, or is known to get none.
+  void WaitForSlots();
 
   // Weights that are best handed over together.
   int64_t piece_weights() const { return options_.weights; }
@@ -84,15 +91,16 @@ class DeviceEncoder {
   };
 
   // A slot for weights of this kind, after waiting for one if need be; none where the processor is
-  // faster with them, or the device is given up.
+  // faster with them, no slot is open yet, or the device is given up.
   std::optional<Lease> Take(const ShareKey& key);
   // Tells how long the processor took for weights that it got from Take.
   void EncodedHere(const ShareKey& key, int64_t weights, double seconds);
 
  private:
   Slot* FreeSlot();
+  void OpenSlots(const std::stop_token& stop);
   // Gives the slot buffers, for `weights` or fewer. Returns false where there is no memory for it.
-  // `why` it was closed before.
+  // `why` it has none of those that it had.
   bool Open(Slot& slot, int64_t weights, std::string why);
   void SetOpen(Slot& slot, bool open);
   void TellSmall(int64_t weights);
@@ -110,6 +118,7 @@ class DeviceEncoder {
   int waiting_ = 0;
   bool told_small_ = false;
   bool given_up_ = false;
+  std::jthread opener_;  // the last member: it ends first
 };
 
 }  // namespace quern

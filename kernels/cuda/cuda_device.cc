@@ -137,7 +137,7 @@ class CudaDevice : public Device {
     return format && format->encodes;
   }
   std::unique_ptr<DeviceBuffer> Allocate(Memory memory, size_t bytes) override {
-    Check(cudaSetDevice(index_), "cudaSetDevice");
+    Start();
     void* data = nullptr;
     if (memory == Memory::kHost) {
       Check(cudaHostAlloc(&data, bytes, cudaHostAllocPortable), "cudaHostAlloc");
@@ -147,11 +147,27 @@ class CudaDevice : public Device {
     return std::make_unique<CudaBuffer>(data, bytes, memory);
   }
   std::unique_ptr<DeviceQueue> NewQueue() override {
-    Check(cudaSetDevice(index_), "cudaSetDevice");
+    Start();
     return std::make_unique<CudaQueue>(index_, grids_);
   }
 
  private:
+  // The first time a GPU is used it takes some tenths of a second, so that is when it has to be.
+  // A thread that waits for it leaves its core to those that encode.
+  void Start() {
+    std::call_once(started_, [this] {
+#if CUDART_VERSION >= 12000
+      Check(cudaInitDevice(index_, cudaDeviceScheduleBlockingSync, cudaInitDeviceFlagsAreValid),
+            "cudaInitDevice");
+#else
+      Check(cudaSetDevice(index_), "cudaSetDevice");
+      Check(cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync), "cudaSetDeviceFlags");
+#endif
+    });
+    Check(cudaSetDevice(index_), "cudaSetDevice");
+  }
+
+  std::once_flag started_;
   int index_;
   std::string name_;
   DeviceGrids grids_;
@@ -184,11 +200,6 @@ std::shared_ptr<Device> OpenCudaDevice(int index) {
          "cuda:{}: {} has compute capability {}.{}, the kernels are made for {}.0 and up", index,
          properties.name, properties.major, properties.minor, kLeastMajor);
   }
-  // A thread that waits leaves its core to those that encode; where somebody set this already, it
-  // stays.
-  cudaSetDevice(index);
-  cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync);
-  cudaGetLastError();
   return std::make_shared<CudaDevice>(index, properties);
 }
 

@@ -51,6 +51,12 @@ struct Bench {
   std::vector<std::string> notes;
 
   std::shared_ptr<DeviceEncoder> Encoder(int slots = 2) {
+    auto encoder = Starting(slots);
+    encoder->WaitForSlots();
+    return encoder;
+  }
+  // One that may have no slots yet.
+  std::shared_ptr<DeviceEncoder> Starting(int slots = 2) {
     return std::make_shared<DeviceEncoder>(
         device,
         [this](std::string_view note) {
@@ -113,6 +119,25 @@ TEST_CASE("what a slot cannot take at once goes in parts; too long a row is the 
   const TypedSource alone(SourceOf(wide, Type::kF32), {Type::kQ8_0});
   CHECK(shared.ReadAll(0) == alone.ReadAll(0));
   CHECK(bench.device->encodes == 3);
+  CHECK(bench.notes.empty());
+}
+
+TEST_CASE("while a device starts the processor works alone, and then both do") {
+  Bench bench;
+  std::promise<void> start;
+  bench.device->started = start.get_future().share();
+  const auto encoder = bench.Starting();
+  const MemoryTensor tensor = Wave({256, 40});
+  const auto base = SourceOf(tensor, Type::kBF16);
+  const TypedSource alone(base, {Type::kQ4_K});
+  const TypedSource shared(base, {Type::kQ4_K}, {}, nullptr, encoder);
+  const std::vector<std::byte> wanted = alone.ReadAll(0);
+  CHECK(shared.ReadAll(0) == wanted);
+  CHECK(bench.device->encodes == 0);
+  start.set_value();
+  encoder->WaitForSlots();
+  for (int i = 0; i < 40 && bench.device->encodes == 0; ++i) CHECK(shared.ReadAll(0) == wanted);
+  CHECK(bench.device->encodes > 0);
   CHECK(bench.notes.empty());
 }
 

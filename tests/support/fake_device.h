@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <future>
 #include <new>
 #include <vector>
 
@@ -22,13 +23,18 @@ class FakeDevice : public Device {
   // work; 0 for none. A lost device stays lost.
   std::atomic<int> lost_at = 0, full_at = 0;
   std::atomic<int> encodes = 0;
+  // Where it is set: its first queue waits for that, as a GPU takes its time to start.
+  std::shared_future<void> started;
 
   std::string name() const override { return "fake"; }
   bool CanEncode(Type type) const override { return quern::CanEncode(type); }
   std::unique_ptr<DeviceBuffer> Allocate(Memory memory, size_t bytes) override {
     return std::make_unique<Buffer>(*this, memory, bytes);
   }
-  std::unique_ptr<DeviceQueue> NewQueue() override { return std::make_unique<Queue>(*this); }
+  std::unique_ptr<DeviceQueue> NewQueue() override {
+    if (started.valid()) started.wait();
+    return std::make_unique<Queue>(*this);
+  }
 
  private:
   class Buffer : public DeviceBuffer {
