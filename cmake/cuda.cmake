@@ -32,6 +32,10 @@ if(QUERN_CUDA STREQUAL "ON" OR (QUERN_CUDA STREQUAL "AUTO" AND NOT QUERN_SANITIZ
 endif()
 message(STATUS "CUDA: ${QUERN_HAVE_CUDA}")
 
+# No operation may be fused, on the device and in the host's copy of its code (docs/cuda.md).
+set(QUERN_CUDA_OPTIONS --fmad=false --expt-relaxed-constexpr
+    -Xcompiler=-ffp-contract=off,-Wall,-Wextra,-Wno-unknown-pragmas)
+
 # quern_cuda_sources(TARGET FOLDER): the .cu files of FOLDER and cuda_device.cc, or no_cuda.cc in their place.
 function(quern_cuda_sources target folder)
   if(NOT QUERN_HAVE_CUDA)
@@ -43,11 +47,29 @@ function(quern_cuda_sources target folder)
   target_sources(${target} PRIVATE ${sources})
   target_compile_definitions(${target} PRIVATE QUERN_HAVE_CUDA)
   target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
-  # No operation may be fused, on the device and in the host's copy of its code (docs/cuda.md).
-  set(options --fmad=false --expt-relaxed-constexpr
-      -Xcompiler=-ffp-contract=off,-Wall,-Wextra,-Wno-unknown-pragmas)
+  set(options ${QUERN_CUDA_OPTIONS})
   if(QUERN_WERROR)
     list(APPEND options -Werror=all-warnings -Xcompiler=-Werror)
   endif()
   target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${options}>")
+endfunction()
+
+# quern_ptx(TARGET FOLDER TO): the PTX of FOLDER's .cu files, in TO, is made before TARGET. Kernels have the names that
+# they have in the objects.
+function(quern_ptx target folder to)
+  file(GLOB sources CONFIGURE_DEPENDS ${folder}/*.cu)
+  file(MAKE_DIRECTORY ${to})
+  foreach(source ${sources})
+    get_filename_component(name ${source} NAME_WE)
+    add_custom_command(
+      OUTPUT ${to}/${name}.ptx
+      COMMAND ${CMAKE_CUDA_COMPILER} -ccbin=${CMAKE_CUDA_HOST_COMPILER} -DQUERN_HAVE_CUDA -I${CMAKE_SOURCE_DIR} -O3 -DNDEBUG
+              ${QUERN_CUDA_OPTIONS} -std=c++20 -arch=compute_90 -ptx -MD -MF ${to}/${name}.d -MT ${to}/${name}.ptx
+              ${source} -o ${to}/${name}.ptx
+      DEPENDS ${source}
+      DEPFILE ${to}/${name}.d
+      COMMENT "PTX of ${name}.cu"
+      VERBATIM)
+    target_sources(${target} PRIVATE ${to}/${name}.ptx)
+  endforeach()
 endfunction()

@@ -1,0 +1,59 @@
+#include <doctest/doctest.h>
+
+#include "base/error.h"
+#include "kernels/codec.h"
+#include "kernels/codec_targets.h"
+#include "kernels/cuda/cuda_device.h"
+#include "tests/golden/block_table.h"
+
+// The instructions that nvcc made of kernels/cuda/ give the processor's bytes. This program has
+// cuda_runtime.cc in the place of CUDA's, so that the codec target `cuda` runs them.
+namespace quern {
+namespace {
+
+using testing::BlockImportance;
+using testing::BlockInput;
+
+struct Coded {
+  std::vector<std::byte> bytes;
+  std::vector<float> weights;
+};
+
+Coded CodeWith(std::string_view target, Type type, std::span<const float> in,
+               std::span<const float> importance) {
+  REQUIRE(UseCodecTarget(target));
+  const int64_t cols = testing::kBlockCols;
+  const int64_t rows = std::ssize(in) / cols;
+  Coded coded;
+  coded.bytes.resize(static_cast<size_t>(rows * RowBytes(type, cols)));
+  coded.weights.resize(in.size());
+  EncodeRows(type, in.data(), rows, cols, importance, coded.bytes.data());
+  Decode(type, coded.bytes.data(), std::ssize(coded.weights), coded.weights.data());
+  UseCodecTarget("");
+  return coded;
+}
+
+TEST_CASE("the GPU's instructions encode and decode every type as the processor does") {
+  REQUIRE(OpenCudaDevice(0)->name() == "PTX on the processor (cuda:0)");
+  for (const Type type : testing::BlockTypes()) {
+    CAPTURE(NameOf(type));
+    for (const size_t matrix : {0, 1, 2}) {
+      if (matrix == 0 && NeedsImportance(type)) continue;
+      CAPTURE(matrix);
+      const std::vector<float> importance = BlockImportance(matrix, 9);
+      for (size_t kind = 0; kind < testing::BlockInputNames().size(); ++kind) {
+        CAPTURE(testing::BlockInputNames()[kind]);
+        // One row of each kind, two of the usual one.
+        std::vector<float> in = BlockInput(kind, 9);
+        in.resize((kind == 0 ? 2 : 1) * testing::kBlockCols);
+        const Coded wanted = CodeWith("scalar", type, in, importance);
+        const Coded got = CodeWith("cuda", type, in, importance);
+        CHECK((got.bytes == wanted.bytes));
+        CHECK((got.weights == wanted.weights));
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace quern

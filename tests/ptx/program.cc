@@ -1,0 +1,403 @@
+#include "tests/ptx/program.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <map>
+
+#include "tests/ptx/steps.h"
+
+namespace quern::ptx {
+namespace {
+
+// A declaration, a label with its colon, or an instruction, without blanks at its ends.
+struct Statement {
+  std::string text;
+  int line;
+};
+
+bool StartsWith(std::string_view text, std::string_view with) {
+  return text.substr(0, with.size()) == with;
+}
+
+std::string_view Trimmed(std::string_view text) {
+  const size_t first = text.find_first_not_of(" \t\n");
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\n") + 1 - first);
+}
+
+// By the commas that stand in no brackets.
+std::vector<std::string_view> Split(std::string_view text) {
+  std::vector<std::string_view> parts;
+  int depth = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i <= text.size(); ++i) {
+    const char c = i < text.size() ? text[i] : ',';
+    depth += c == '{' || c == '[' || c == '(';
+    depth -= c == '}' || c == ']' || c == ')';
+    if (c != ',' || depth > 0) continue;
+    if (const auto part = Trimmed(text.substr(begin, i - begin)); !part.empty()) {
+      parts.push_back(part);
+    }
+    begin = i + 1;
+  }
+  return parts;
+}
+
+std::vector<std::string_view> SplitDots(std::string_view name) {
+  std::vector<std::string_view> parts;
+  for (size_t begin = 0; begin <= name.size();) {
+    const size_t dot = std::min(name.find('.', begin), name.size());
+    parts.push_back(name.substr(begin, dot - begin));
+    begin = dot + 1;
+  }
+  return parts;
+}
+
+// Bytes of a type's value, "s32".
+int BytesOf(std::string_view type) {
+  int bits = 0;
+  std::from_chars(type.data() + 1, type.data() + type.size(), bits);
+  return bits / 8;
+}
+
+int64_t Number(std::string_view text) {
+  const bool hex = StartsWith(text, "0x");
+  int64_t value = 0;
+  const char* begin = text.data() + (hex ? 2 : 0);
+  const auto [end, error] =
+      std::from_chars(begin, text.data() + text.size(), value, hex ? 16 : 10);
+  if (error != std::errc() || end == begin) throw Fault(fmt::format("'{}' is no number", text));
+  return value;
+}
+
+// ".shared .align 4 .b8 name[4096]", also with "= {...}".
+struct Array {
+  std::string name;
+  size_t align = 1;
+  int element_bytes = 1;
+  size_t bytes = 0;
+  std::vector<std::string_view> values;
+
+  explicit Array(std::string_view text) {
+    const size_t at = text.find(".align ");
+    const size_t type = text.find(".b", at);
+    const size_t begin = text.find_first_of(" \t", type);
+    const size_t bracket = text.find('[', begin);
+    if (at == text.npos || bracket == text.npos) throw Fault(fmt::format("'{}'", text));
+    const auto aligned = text.substr(at + 7);
+    align = static_cast<size_t>(Number(aligned.substr(0, aligned.find(' '))));
+    element_bytes = BytesOf(text.substr(type + 1, begin - type - 1));
+    name = Trimmed(text.substr(begin, bracket - begin));
+    const auto size = text.substr(bracket + 1, text.find(']', bracket) - bracket - 1);
+    if (!size.empty()) bytes = static_cast<size_t>(Number(size) * element_bytes);
+    if (const size_t brace = text.find('{', bracket); brace != text.npos) {
+      values = Split(text.substr(brace + 1, text.find('}', brace) - brace - 1));
+    }
+  }
+};
+
+Unit UnitOf(const Instruction& made, std::string_view name) {
+  if (made.count > 0) {
+    switch (made.space) {
+      case Space::kShared:
+        return Unit::kShared;
+      case Space::kLocal:
+        return Unit::kLocal;
+      case Space::kParameter:
+        return Unit::kFree;
+      default:
+        return made.step == Load || made.step == Store ? Unit::kGlobal : Unit::kFree;
+    }
+  }
+  const auto parts = SplitDots(name);
+  const std::string_view op = parts[0];
+  const bool is_float = parts.back() == "f32";
+  if (op == "mov" || op == "cvta" || (op == "cvt" && name.find("f32") == name.npos)) {
+    return Unit::kFree;
+  }
+  if (is_float && (op == "abs" || op == "neg")) return Unit::kFree;
+  if (is_float && (op == "add" || op == "sub" || op == "mul" || op == "fma")) return Unit::kFloat;
+  const bool rare = op == "div" || op == "rcp" || op == "sqrt" || op == "cvt";
+  if (rare || op == "bra" || op == "ret" || op == "bar") return Unit::kOther;
+  return Unit::kWhole;
+}
+
+class Parser {
+ public:
+  explicit Parser(std::string_view text) : text_(text) {}
+
+  Program Run() {
+    while (!Rest().empty()) {
+      line_ = LineOf(at_);
+      try {
+        const size_t end = text_.find_first_of(";(\n", at_);
+        const std::string_view head = text_.substr(at_, end - at_);
+        if (head.find(".entry") != head.npos) {
+          Entry();
+        } else if (StartsWith(head, ".version") || StartsWith(head, ".target") ||
+                   StartsWith(head, ".address_size")) {
+          at_ = text_.find('\n', at_);
+        } else {
+          Declare(Trimmed(text_.substr(at_, text_.find(';', at_) - at_)));
+          at_ = text_.find(';', at_) + 1;
+        }
+      } catch (const Fault& fault) {
+        throw Fault(fmt::format("line {}: {}", line_, fault.what()));
+      }
+    }
+    return std::move(program_);
+  }
+
+ private:
+  // Goes on to what is neither blank nor comment.
+  std::string_view Rest() {
+    for (;;) {
+      at_ = std::min(text_.find_first_not_of(" \t\n", at_), text_.size());
+      if (!StartsWith(text_.substr(at_), "//")) return text_.substr(at_);
+      at_ = std::min(text_.find('\n', at_), text_.size());
+    }
+  }
+  int LineOf(size_t at) {
+    for (; counted_ < at; ++counted_) counted_lines_ += text_[counted_] == '\n';
+    return counted_lines_;
+  }
+
+  // What stands outside of kernels.
+  void Declare(std::string_view text) {
+    const Array array(text);
+    if (text.find(".extern") != text.npos) {
+      extern_shared_ = array.name;
+    } else if (text.find(".shared") != text.npos) {
+      shared_.push_back(array);
+    } else if (text.find(".global") != text.npos) {
+      auto& words = program_.arrays.emplace_back((array.bytes + 7) / 8);
+      for (size_t i = 0; i < array.values.size(); ++i) {
+        const int64_t value = Number(array.values[i]);
+        std::memcpy(reinterpret_cast<char*>(words.data()) +
+                        i * static_cast<size_t>(array.element_bytes),
+                    &value, static_cast<size_t>(array.element_bytes));
+      }
+      globals_[array.name] = reinterpret_cast<uint64_t>(words.data());
+    } else {
+      throw Fault(fmt::format("unknown: '{}'", text));
+    }
+  }
+
+  void Entry() {
+    kernel_ = Kernel();
+    kernel_.registers.resize(Kernel::kSpecials);
+    registers_ = {{"%tid.x", Kernel::kThread},     {"%ctaid.x", Kernel::kBlock},
+                  {"%ntid.x", Kernel::kThreads},   {"%SP", Kernel::kLocalMemory},
+                  {"%SPL", Kernel::kLocalMemory}};
+    constants_.clear();
+    labels_.clear();
+    jumps_.clear();
+    const size_t open = text_.find('(', at_), body = text_.find('{', at_);
+    const size_t name = text_.find(".entry", at_) + 6;
+    kernel_.name = Trimmed(text_.substr(name, open - name));
+    const std::string_view parameters = text_.substr(open + 1, text_.find(')', open) - open - 1);
+    symbols_ = globals_;
+    if (parameters.find(".param") != parameters.npos) {
+      const Array array(parameters);
+      symbols_[array.name] = 0;
+      kernel_.parameter_bytes = array.bytes;
+    }
+    at_ = body + 1;
+    Body();
+    for (const auto& [instruction, label] : jumps_) {
+      if (!labels_.contains(label)) throw Fault(fmt::format("no label {}", label));
+      kernel_.instructions[instruction].target = labels_[label];
+    }
+    program_.kernels.push_back(std::move(kernel_));
+  }
+
+  void Body() {
+    std::vector<Statement> statements;
+    int depth = 1;
+    while (true) {
+      const std::string_view rest = Rest();
+      if (rest.empty()) throw Fault("a kernel without an end");
+      if (rest[0] == '{') ++depth;
+      if (rest[0] == '}' && --depth == 0) break;
+      if (rest[0] == '{' || rest[0] == '}') {
+        ++at_;
+        continue;
+      }
+      const size_t end = rest.find_first_of(rest[0] == '$' ? ":" : ";");
+      std::string text(rest.substr(0, end + (rest[0] == '$')));
+      std::replace(text.begin(), text.end(), '\t', ' ');
+      std::replace(text.begin(), text.end(), '\n', ' ');
+      statements.push_back({std::move(text), LineOf(at_)});
+      at_ += end + 1;
+    }
+    ++at_;
+    // Shared memory in the order of its declarations: the module's, the kernel's, the launch's.
+    for (const Array& array : shared_) {
+      const auto uses = [&](const Statement& s) { return s.text.find(array.name) != s.text.npos; };
+      if (std::ranges::any_of(statements, uses)) AddShared(array);
+    }
+    for (const Statement& s : statements) {
+      if (StartsWith(s.text, ".shared")) AddShared(Array(s.text));
+    }
+    kernel_.shared_bytes = (kernel_.shared_bytes + 15) / 16 * 16;
+    if (!extern_shared_.empty()) symbols_[extern_shared_] = kernel_.shared_bytes;
+    for (const Statement& s : statements) {
+      line_ = s.line;
+      Take(s.text);
+    }
+  }
+
+  void AddShared(const Array& array) {
+    kernel_.shared_bytes = (kernel_.shared_bytes + array.align - 1) / array.align * array.align;
+    symbols_[array.name] = kernel_.shared_bytes;
+    kernel_.shared_bytes += array.bytes;
+  }
+
+  void Take(std::string_view text) {
+    if (text[0] == '$') {
+      labels_[std::string(text.substr(0, text.size() - 1))] =
+          static_cast<uint32_t>(kernel_.instructions.size());
+    } else if (StartsWith(text, ".local")) {
+      const Array array(text);
+      kernel_.local_bytes = array.bytes;
+      registers_[array.name] = Kernel::kLocalMemory;
+    } else if (text[0] != '.') {
+      kernel_.instructions.push_back(Decode(text));
+    }
+  }
+
+  Instruction Decode(std::string_view text) {
+    Instruction made;
+    made.line = line_;
+    if (text[0] == '@') {
+      const size_t blank = text.find(' ');
+      made.wanted = text[1] != '!';
+      made.guard = Register(text.substr(made.wanted ? 1 : 2, blank - (made.wanted ? 1 : 2)));
+      text = Trimmed(text.substr(blank));
+    }
+    const size_t blank = std::min(text.find(' '), text.size());
+    const std::string_view name = text.substr(0, blank);
+    const std::vector<std::string_view> operands = Split(text.substr(blank));
+    DecodeOperation(name, operands, made);
+    made.unit = UnitOf(made, name);
+    return made;
+  }
+
+  void DecodeOperation(std::string_view name, const std::vector<std::string_view>& operands,
+                       Instruction& made) {
+    if (StartsWith(name, "ld.") || StartsWith(name, "st.")) {
+      return DecodeAccess(name, operands, made);
+    }
+    if (StartsWith(name, "bra")) {
+      jumps_.emplace_back(kernel_.instructions.size(), operands.at(0));
+      made.step = StepOf("bra");
+      return;
+    }
+    if (StartsWith(name, "mov.b") && operands.size() == 2 &&
+        (operands[0][0] == '{' || operands[1][0] == '{')) {
+      return DecodeVectorMove(BytesOf(name.substr(4)), operands, made);
+    }
+    made.step = StepOf(name);
+    if (!made.step) throw Fault(fmt::format("unknown: '{}'", name));
+    if (operands.empty() || name == "bar.sync") return;
+    made.to[0] = Register(operands[0]);
+    if (operands.size() > 6) throw Fault(fmt::format("too many operands of '{}'", name));
+    for (size_t k = 1; k < operands.size(); ++k) made.from[k - 1] = Register(operands[k]);
+  }
+
+  // "{%r1, %r2}" into registers; returns how many.
+  uint8_t Registers(std::string_view vector, uint32_t (&registers)[5]) {
+    const auto names = Split(vector.substr(1, vector.size() - 2));
+    if (names.size() > 4) throw Fault(fmt::format("'{}'", vector));
+    for (size_t k = 0; k < names.size(); ++k) registers[k] = Register(names[k]);
+    return static_cast<uint8_t>(names.size());
+  }
+
+  // "mov.b32 %r1, {%rs1, %rs2}", or the other way round.
+  void DecodeVectorMove(int bytes, const std::vector<std::string_view>& operands,
+                        Instruction& made) {
+    const bool packs = operands[1][0] == '{';
+    made.step = packs ? Pack : Unpack;
+    (packs ? made.to : made.from)[0] = Register(operands[packs ? 0 : 1]);
+    made.count = Registers(operands[packs ? 1 : 0], packs ? made.from : made.to);
+    made.bytes = static_cast<uint8_t>(bytes / made.count);
+  }
+
+  // "ld.shared.v2.u16 {%rs1, %rs2}, [%r3+4]".
+  void DecodeAccess(std::string_view name, const std::vector<std::string_view>& operands,
+                    Instruction& made) {
+    const bool loads = name[0] == 'l';
+    made.step = loads ? Load : Store;
+    const std::vector<std::string_view> parts = SplitDots(name);
+    made.count = 1;
+    for (const std::string_view part : parts) {
+      if (part == "global") made.space = Space::kGlobal;
+      if (part == "shared") made.space = Space::kShared;
+      if (part == "local") made.space = Space::kLocal;
+      if (part == "param") made.space = Space::kParameter;
+      if (part == "v2") made.count = 2;
+      if (part == "v4") made.count = 4;
+    }
+    made.bytes = static_cast<uint8_t>(BytesOf(parts.back()));
+    made.is_signed = parts.back()[0] == 's';
+    const std::string_view values = operands.at(loads ? 0 : 1);
+    std::string_view address = operands.at(loads ? 1 : 0);
+    if (values[0] != '{') {
+      (loads ? made.to : made.from)[0] = Register(values);
+    } else if (Registers(values, loads ? made.to : made.from) != made.count) {
+      throw Fault(fmt::format("'{}'", values));
+    }
+    address = address.substr(1, address.size() - 2);
+    const size_t plus = std::min(address.find('+'), address.size());
+    made.base = Register(Trimmed(address.substr(0, plus)));
+    if (plus < address.size()) made.offset = Number(address.substr(plus + 1));
+  }
+
+  // The number of a register, which is new where the name is.
+  uint32_t Register(std::string_view operand) {
+    const auto added = [&](uint64_t value) {
+      kernel_.registers.push_back(value);
+      return static_cast<uint32_t>(kernel_.registers.size() - 1);
+    };
+    if (const auto known = registers_.find(operand); known != registers_.end()) {
+      return known->second;
+    }
+    if (operand[0] == '%') return registers_[std::string(operand)] = added(0);
+    const uint64_t value = Constant(operand);
+    if (const auto known = constants_.find(value); known != constants_.end()) return known->second;
+    return constants_[value] = added(value);
+  }
+  uint64_t Constant(std::string_view text) const {
+    if (const auto known = symbols_.find(text); known != symbols_.end()) return known->second;
+    if (!StartsWith(text, "0f") && !StartsWith(text, "0d")) {
+      return static_cast<uint64_t>(Number(text));
+    }
+    uint64_t bits = 0;
+    std::from_chars(text.data() + 2, text.data() + text.size(), bits, 16);
+    return bits;
+  }
+
+  std::string_view text_;
+  size_t at_ = 0, counted_ = 0;
+  int line_ = 1, counted_lines_ = 1;
+  Program program_;
+  std::vector<Array> shared_;
+  std::string extern_shared_;
+  std::map<std::string, uint64_t, std::less<>> globals_;
+  // Of the kernel that is read.
+  Kernel kernel_;
+  std::map<std::string, uint64_t, std::less<>> symbols_;
+  std::map<std::string, uint32_t, std::less<>> registers_;
+  std::map<uint64_t, uint32_t> constants_;
+  std::map<std::string, uint32_t, std::less<>> labels_;
+  std::vector<std::pair<size_t, std::string>> jumps_;
+};
+
+}  // namespace
+
+Program Parse(std::string_view text) { return Parser(text).Run(); }
+
+}  // namespace quern::ptx
