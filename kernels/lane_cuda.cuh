@@ -77,9 +77,8 @@ struct In<CudaLane> {
     } else if (type == Type::kBF16) {
       Halves<N>(at, [&](int k, uint32_t half) { held.values[k] = FromBits(half << 16); });
     } else {
-      Halves<N>(at, [&](int k, uint32_t half) {
-        held.values[k] = HalfToFloat(static_cast<uint16_t>(half));
-      });
+      Halves<N>(
+          at, [&](int k, uint32_t half) { held.values[k] = FromF16(static_cast<uint16_t>(half)); });
     }
     return held;
   }
@@ -87,6 +86,16 @@ struct In<CudaLane> {
  private:
   static HWY_INLINE float FromBits(uint32_t bits) {
     return ScalarLane::FromBits(static_cast<int32_t>(bits));
+  }
+
+  static HWY_INLINE float FromF16(uint16_t half) {
+#ifdef __CUDA_ARCH__
+    float value;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(value) : "h"(half));
+    return value;
+#else
+    return HalfToFloat(half);
+#endif
   }
 
   // keep(w, word) for each of kWords words.

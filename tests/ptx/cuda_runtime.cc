@@ -1,6 +1,8 @@
 // Stands for the CUDA runtime in test-ptx: a GPU that is the processor, which runs the kernels' PTX
 // (QUERN_PTX_DIR has it) when they are launched. So all of kernels/cuda/ is under test, what calls
 // the runtime included.
+#include "tests/ptx/cuda_runtime.h"
+
 #include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
@@ -12,7 +14,6 @@
 #include <string>
 #include <utility>
 
-#include "tests/ptx/cuda_runtime.h"
 #include "tests/ptx/machine.h"
 #include "tests/support/paths.h"
 

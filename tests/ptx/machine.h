@@ -27,15 +27,15 @@ struct Launch {
   std::span<const uint8_t> parameters;
 };
 
-// Instructions that warps of 32 threads had to issue, by what they take of the GPU: of each, as many
-// as the thread that executes it most often.
+// Instructions that warps of 32 threads had to issue, by what they take of the GPU: of each, as
+// many as the thread that executes it most often.
 using Issued = std::array<int64_t, kUnits>;
 
 // Runs a kernel block after block, the threads of a block one after the other from barrier to
 // barrier. Errors Fault, with the kernel, the thread and the line: an address that is not the
 // kernel's or not aligned, two threads that touch a byte of shared memory between the same barriers
-// of which one writes, a barrier that not all threads of the block reach. What is issued is added to
-// `issued`, if that is not null.
+// of which one writes, a barrier that not all threads of the block reach. What is issued is added
+// to `issued`, if that is not null.
 void Run(const Kernel& kernel, const Launch& launch, const Memory& memory,
          Issued* issued = nullptr);
 

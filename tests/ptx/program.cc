@@ -67,8 +67,7 @@ int64_t Number(std::string_view text) {
   const bool hex = StartsWith(text, "0x");
   int64_t value = 0;
   const char* begin = text.data() + (hex ? 2 : 0);
-  const auto [end, error] =
-      std::from_chars(begin, text.data() + text.size(), value, hex ? 16 : 10);
+  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value, hex ? 16 : 10);
   if (error != std::errc() || end == begin) throw Fault(fmt::format("'{}' is no number", text));
   return value;
 }
@@ -176,9 +175,9 @@ class Parser {
       auto& words = program_.arrays.emplace_back((array.bytes + 7) / 8);
       for (size_t i = 0; i < array.values.size(); ++i) {
         const int64_t value = Number(array.values[i]);
-        std::memcpy(reinterpret_cast<char*>(words.data()) +
-                        i * static_cast<size_t>(array.element_bytes),
-                    &value, static_cast<size_t>(array.element_bytes));
+        std::memcpy(
+            reinterpret_cast<char*>(words.data()) + i * static_cast<size_t>(array.element_bytes),
+            &value, static_cast<size_t>(array.element_bytes));
       }
       globals_[array.name] = reinterpret_cast<uint64_t>(words.data());
     } else {
@@ -189,8 +188,10 @@ class Parser {
   void Entry() {
     kernel_ = Kernel();
     kernel_.registers.resize(Kernel::kSpecials);
-    registers_ = {{"%tid.x", Kernel::kThread},     {"%ctaid.x", Kernel::kBlock},
-                  {"%ntid.x", Kernel::kThreads},   {"%SP", Kernel::kLocalMemory},
+    registers_ = {{"%tid.x", Kernel::kThread},
+                  {"%ctaid.x", Kernel::kBlock},
+                  {"%ntid.x", Kernel::kThreads},
+                  {"%SP", Kernel::kLocalMemory},
                   {"%SPL", Kernel::kLocalMemory}};
     constants_.clear();
     labels_.clear();

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-// PTX, the instructions that nvcc makes of kernels before those of one kind of GPU are made of them,
-// read here and run on the processor by machine.h. So the GPU's code is tested where there is no
-// GPU: what nvcc left out, what it made of a loop, where it reads and writes. Of PTX only what nvcc
-// makes of kernels/cuda/ is understood; the rest is an error that names it.
+// PTX, the instructions that nvcc makes of kernels before those of one kind of GPU are made of
+// them, read here and run on the processor by machine.h. So the GPU's code is tested where there is
+// no GPU: what nvcc left out, what it made of a loop, where it reads and writes. Of PTX only what
+// nvcc makes of kernels/cuda/ is understood; the rest is an error that names it.
 
 namespace quern::ptx {
 
@@ -41,7 +41,7 @@ struct Instruction {
   int64_t offset = 0;
   uint32_t target = 0;  // of a branch: the instruction that comes next
   Unit unit = Unit::kOther;
-  int line = 0;         // in the text
+  int line = 0;  // in the text
 };
 
 struct Kernel {

@@ -1,8 +1,9 @@
-// ptx-count [TYPE...]: how many PTX instructions warps issue for a weight, by type and with or without an
-// importance matrix, of bf16 weights (normal, sigma 0.02): what there is to say of a kernel's speed
-// where there is no GPU. Each is as many as the busiest of a warp's threads executes. `whole` are
-// operations on whole numbers, comparisons and selections, which a GPU of compute capability 8 or 9
-// does half as many of in a cycle as of floats; the last step of compiling merges some of them.
+// ptx-count [TYPE...]: how many PTX instructions warps issue for a weight, by type and with or
+// without an importance matrix, of bf16 weights (normal, sigma 0.02): what there is to say of a
+// kernel's speed where there is no GPU. Each is as many as the busiest of a warp's threads
+// executes. `whole` are operations on whole numbers, comparisons and selections, which a GPU of
+// compute capability 8 or 9 does half as many of in a cycle as of floats; the last step of
+// compiling merges some of them.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "kernels/half.h"
 #include "tests/ptx/thread-inl.h"
 
 namespace quern::ptx {
@@ -70,9 +71,8 @@ void Copy(Thread& t, const Instruction& i) { t.Put(i.to[0], t.Get<uint64_t>(i.fr
 
 // Wraps, as unsigned numbers do.
 template <class T, auto op>
-constexpr auto kWrapping = [](auto... values) {
-  return static_cast<T>(op(static_cast<uint64_t>(values)...));
-};
+constexpr auto kWrapping =
+    [](auto... values) { return static_cast<T>(op(static_cast<uint64_t>(values)...)); };
 
 // A float's nearest whole number towards zero, the nearest that there is, 0 for no number.
 int32_t Truncate(float value) {
@@ -175,9 +175,8 @@ void AddFloats(Steps& steps) {
   steps["div.rn.f32"] = Two<float, [](float a, float b) { return Canonical(a / b); }>;
   steps["rcp.rn.f32"] = One<float, [](float a) { return Canonical(1 / a); }>;
   steps["sqrt.rn.f32"] = One<float, [](float a) { return Canonical(std::sqrt(a)); }>;
-  steps["fma.rm.f32"] = Three<float, [](float a, float b, float c) {
-    return Canonical(MultiplyAddDown(a, b, c));
-  }>;
+  steps["fma.rm.f32"] =
+      Three<float, [](float a, float b, float c) { return Canonical(MultiplyAddDown(a, b, c)); }>;
   steps["abs.f32"] = One<float, [](float a) { return std::fabs(a); }>;
   steps["neg.f32"] = One<float, [](float a) { return -a; }>;
   steps["min.f32"] = Two<float, [](float a, float b) { return std::fmin(a, b); }>;
@@ -186,6 +185,7 @@ void AddFloats(Steps& steps) {
   steps["selp.f32"] = Select<float>;
   steps["cvt.rzi.s32.f32"] = One<float, Truncate>;
   steps["cvt.rn.f32.f64"] = Convert<float, double>;
+  steps["cvt.f32.f16"] = One<uint16_t, [](uint16_t a) { return Canonical(HalfToFloat(a)); }>;
   AddCompares<float>(steps);
   // Those that hold of what is no number too, and those that ask for it.
   const auto add = [&]<auto compares>(const char* name) {
@@ -210,8 +210,8 @@ void AddOthers(Steps& steps) {
   steps["prmt.b32"] = Three<uint32_t, Permute>;
   // Addresses are the processor's own, but for shared memory, where a number of the thread's window
   // becomes one of them.
-  for (const char* name : {"cvta.to.global.u64", "cvta.to.local.u64", "cvta.local.u64",
-                           "cvta.global.u64"}) {
+  for (const char* name :
+       {"cvta.to.global.u64", "cvta.to.local.u64", "cvta.local.u64", "cvta.global.u64"}) {
     steps[name] = Copy;
   }
   steps["cvta.shared.u64"] = [](Thread& t, const Instruction& i) {
