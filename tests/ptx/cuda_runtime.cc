@@ -37,7 +37,8 @@ class Gpu {
     if (name == names_.end()) return cudaErrorInvalidDeviceFunction;
     const auto kernel = kernels_.find(name->second);
     if (kernel == kernels_.end()) return cudaErrorInvalidDeviceFunction;
-    if (shared_bytes > 48 * 1024) return cudaErrorInvalidValue;
+    // More than that a kernel has to be given beforehand.
+    if (kernel->second->shared_bytes + shared_bytes > 48 * 1024) return cudaErrorInvalidValue;
     const auto* parameters = static_cast<const uint8_t*>(arguments[0]);
     Run(*kernel->second,
         {blocks, threads, shared_bytes, {parameters, kernel->second->parameter_bytes}}, memory_,
