@@ -82,6 +82,18 @@ int32_t Truncate(float value) {
   return static_cast<int32_t>(value);
 }
 
+// The order in which min and max choose: -0 before 0. What is no number they never choose, unless
+// both are none.
+bool Smaller(float a, float b) { return a < b || (a == b && std::signbit(a) && !std::signbit(b)); }
+float Least(float a, float b) {
+  if (a != a) return Canonical(b);
+  return Smaller(b, a) ? b : a;
+}
+float Largest(float a, float b) {
+  if (a != a) return Canonical(b);
+  return Smaller(a, b) ? b : a;
+}
+
 // Rounded down; the sum of a product and a number of like size is exact as a double.
 float MultiplyAddDown(float a, float b, float c) {
   const double sum = static_cast<double>(a) * b + c;
@@ -179,8 +191,8 @@ void AddFloats(Steps& steps) {
       Three<float, [](float a, float b, float c) { return Canonical(MultiplyAddDown(a, b, c)); }>;
   steps["abs.f32"] = One<float, [](float a) { return std::fabs(a); }>;
   steps["neg.f32"] = One<float, [](float a) { return -a; }>;
-  steps["min.f32"] = Two<float, [](float a, float b) { return std::fmin(a, b); }>;
-  steps["max.f32"] = Two<float, [](float a, float b) { return std::fmax(a, b); }>;
+  steps["min.f32"] = Two<float, Least>;
+  steps["max.f32"] = Two<float, Largest>;
   steps["mov.f32"] = Copy;
   steps["selp.f32"] = Select<float>;
   steps["cvt.rzi.s32.f32"] = One<float, Truncate>;
