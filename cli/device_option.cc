@@ -37,9 +37,12 @@ std::shared_ptr<DeviceEncoder> OpenDevice(const std::string& text, Progress& pro
          devices.why_none);
   }
   auto device = OpenCudaDevice(index);
-  progress.Note(fmt::format("quantizing with {}", device->name()));
+  DeviceEncoder::Options settings;
+  if (kind == "auto") settings.start = DeviceEncoder::Start::kIfItPays;
+  progress.Note(fmt::format("quantizing with {}{}", device->name(),
+                            kind == "auto" ? " where that is faster" : ""));
   return std::make_shared<DeviceEncoder>(
-      std::move(device), [&progress](std::string_view text) { progress.Note(text); });
+      std::move(device), [&progress](std::string_view text) { progress.Note(text); }, settings);
 }
 
 int64_t StreamPiece(const DeviceEncoder* device) { return device ? device->piece_weights() : 0; }

@@ -4,12 +4,16 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/parallel.h"
 
 namespace quern {
 namespace {
 
 // A row has at least a block, and no quantized type has smaller ones.
 constexpr int64_t kLeastCols = 32;
+
+// What a GPU takes before it encodes, and what is taken back at the end.
+constexpr double kStartSeconds = 1;
 
 // No quantized type has more than 36 bytes for 32 weights.
 size_t OutBytes(int64_t weights) { return static_cast<size_t>(weights + weights / 8); }
@@ -67,10 +71,19 @@ struct DeviceEncoder::Slot {
 DeviceEncoder::DeviceEncoder(std::shared_ptr<Device> device, Note note, Options options)
     : device_(std::move(device)), note_(std::move(note)), options_(options) {
   for (int i = 0; i < options_.slots; ++i) slots_.push_back(std::make_unique<Slot>());
-  opener_ = std::jthread([this](const std::stop_token& stop) { OpenSlots(stop); });
+  if (options_.start == Start::kAtOnce) StartOpening();
 }
 
 DeviceEncoder::~DeviceEncoder() = default;
+
+void DeviceEncoder::StartOpening() {
+  opener_ = std::jthread([this](const std::stop_token& stop) { OpenSlots(stop); });
+}
+
+void DeviceEncoder::Expect(int64_t weights) {
+  std::lock_guard lock(mutex_);
+  expected_ += weights;
+}
 
 void DeviceEncoder::WaitForSlots() {
   if (opener_.joinable()) opener_.join();
@@ -113,6 +126,10 @@ std::optional<DeviceEncoder::Lease> DeviceEncoder::Take(const ShareKey& key) {
 void DeviceEncoder::EncodedHere(const ShareKey& key, int64_t weights, double seconds) {
   std::lock_guard lock(mutex_);
   share_.Here(key, weights, seconds);
+  expected_ -= weights;
+  if (opener_.joinable() || options_.start == Start::kAtOnce || weights == 0) return;
+  const double left = seconds / static_cast<double>(weights) * static_cast<double>(expected_);
+  if (left / ThreadCount() > kStartSeconds) StartOpening();
 }
 
 bool DeviceEncoder::Open(Slot& slot, int64_t weights, std::string why) {
@@ -170,6 +187,7 @@ void DeviceEncoder::Return(Lease& lease) {
   {
     std::lock_guard lock(mutex_);
     share_.OnDevice(lease.key_, lease.encoded_, took.count());
+    expected_ -= lease.encoded_;
     lease.slot_->taken = false;
   }
   returned_.notify_one();

@@ -32,11 +32,16 @@ struct EncodeWork {
 // depend on its size. A slot that gets no memory becomes smaller; a device that fails is given up,
 // with a word to the user, and its rows are encoded on the processor.
 //
-// Slots are opened by a thread of its own, for a GPU takes some tenths of a second before it does
-// anything: until then the processor works alone.
+// A GPU takes some tenths of a second before it does anything. So the slots are opened by a thread
+// of its own, and until the first is open the processor works alone.
 class DeviceEncoder {
  public:
+  enum class Start {
+    kAtOnce,
+    kIfItPays,  // as soon as the processor would take longer with what is left than a start takes
+  };
   struct Options {
+    Start start = Start::kAtOnce;
     int slots = 8;
     // A slot's weights at a time: enough for all of a GPU's threads where a few slots are at work.
     int64_t weights = int64_t{1} << 21;
@@ -46,12 +51,13 @@ class DeviceEncoder {
   using Note = std::function<void(std::string_view)>;
 
   // `note` gets the word to the user; any thread may call it.
-  explicit DeviceEncoder(std::shared_ptr<Device> device, Note note)
-      : DeviceEncoder(std::move(device), std::move(note), Options()) {}
   DeviceEncoder(std::shared_ptr<Device> device, Note note, Options options);
   ~DeviceEncoder();
 
-  // Until each slot has memory, or is known to get none.
+  // So many more weights will be encoded, by whomever.
+  void Expect(int64_t weights);
+
+  // Until each slot has memory, or is known to get none; at once where the device was not started.
   void WaitForSlots();
 
   // Weights that are best handed over together.
@@ -98,6 +104,7 @@ class DeviceEncoder {
 
  private:
   Slot* FreeSlot();
+  void StartOpening();
   void OpenSlots(const std::stop_token& stop);
   // Gives the slot buffers, for `weights` or fewer. Returns false where there is no memory for it.
   // `why` it has none of those that it had.
@@ -116,6 +123,7 @@ class DeviceEncoder {
   DeviceShare share_;
   int open_ = 0;  // slots that have buffers
   int waiting_ = 0;
+  int64_t expected_ = 0;  // weights that are not encoded yet
   bool told_small_ = false;
   bool given_up_ = false;
   std::jthread opener_;  // the last member: it ends first

@@ -97,6 +97,8 @@ TypedSource::TypedSource(std::shared_ptr<const TensorSource> base, const std::ve
     QUERN_CHECK(size == 0 || size == tensors()[t].cols() * Slices(tensors()[t]));
     const auto largest = std::max_element(importance_[t].begin(), importance_[t].end());
     overflows_.push_back(size > 0 && *largest > kSafeImportance);
+    const bool encoded = tensors()[t].type != base_->tensors()[t].type;
+    if (device_ && encoded) device_->Expect(tensors()[t].rows() * tensors()[t].cols());
   }
 }
 

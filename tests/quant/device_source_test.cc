@@ -56,14 +56,16 @@ struct Bench {
     return encoder;
   }
   // One that may have no slots yet.
-  std::shared_ptr<DeviceEncoder> Starting(int slots = 2) {
+  std::shared_ptr<DeviceEncoder> Starting(
+      int slots = 2, DeviceEncoder::Start start = DeviceEncoder::Start::kAtOnce) {
     return std::make_shared<DeviceEncoder>(
         device,
         [this](std::string_view note) {
           std::lock_guard lock(mutex);
           notes.emplace_back(note);
         },
-        DeviceEncoder::Options{.slots = slots, .weights = 1 << 12, .least_weights = 1 << 9});
+        DeviceEncoder::Options{
+            .start = start, .slots = slots, .weights = 1 << 12, .least_weights = 1 << 9});
   }
 };
 
@@ -139,6 +141,22 @@ TEST_CASE("while a device starts the processor works alone, and then both do") {
   for (int i = 0; i < 40 && bench.device->encodes == 0; ++i) CHECK(shared.ReadAll(0) == wanted);
   CHECK(bench.device->encodes > 0);
   CHECK(bench.notes.empty());
+}
+
+TEST_CASE("a device is started only where that pays, if it may choose") {
+  constexpr ShareKey kKey{Type::kQ4_K, false};
+  for (const int64_t left : {int64_t{1000}, int64_t{1} << 40}) {
+    CAPTURE(left);
+    Bench bench;
+    const auto encoder = bench.Starting(2, DeviceEncoder::Start::kIfItPays);
+    encoder->Expect(1000 + left);
+    CHECK_FALSE(encoder->Take(kKey));
+    encoder->EncodedHere(kKey, 1000, 1e-3);
+    encoder->WaitForSlots();
+    // What is left takes a microsecond each.
+    CHECK(bench.device->queues == (left > 1000 ? 2 : 0));
+    CHECK(encoder->Take(kKey).has_value() == (left > 1000));
+  }
 }
 
 TEST_CASE("where the device's memory is short, slots become smaller, and the user hears of it") {

@@ -23,6 +23,7 @@ class FakeDevice : public Device {
   // work; 0 for none. A lost device stays lost.
   std::atomic<int> lost_at = 0, full_at = 0;
   std::atomic<int> encodes = 0;
+  std::atomic<int> queues = 0;  // made so far
   // Where it is set: its first queue waits for that, as a GPU takes its time to start.
   std::shared_future<void> started;
 
@@ -33,6 +34,7 @@ class FakeDevice : public Device {
   }
   std::unique_ptr<DeviceQueue> NewQueue() override {
     if (started.valid()) started.wait();
+    ++queues;
     return std::make_unique<Queue>(*this);
   }
 
