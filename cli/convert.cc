@@ -216,7 +216,7 @@ int Run(const Options& options) {
   CheckOutput(options, job);
   GgufSink sink(job.out, job.keys, job.infos(),
                 options.force ? Overwrite::kReplace : Overwrite::kRefuse, job.split);
-  if (job.tensors) Stream(*job.tensors, sink, *progress, StreamPiece(job.device.get()));
+  if (job.tensors) Stream(*job.tensors, sink, *progress, PiecesFor(job.device.get()));
   if (job.merge) job.merge->CompleteKeys(sink);
   sink.Commit();
   if (job.merge) job.merge->WriteBeside(sink.paths().front());

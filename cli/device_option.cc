@@ -45,6 +45,9 @@ std::shared_ptr<DeviceEncoder> OpenDevice(const std::string& text, Progress& pro
       std::move(device), [&progress](std::string_view text) { progress.Note(text); }, settings);
 }
 
-int64_t StreamPiece(const DeviceEncoder* device) { return device ? device->piece_weights() : 0; }
+PieceWeights PiecesFor(const DeviceEncoder* device) {
+  if (!device) return {};
+  return [device] { return device->PieceWeights(); };
+}
 
 }  // namespace quern::cli

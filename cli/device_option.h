@@ -5,6 +5,7 @@
 #include <string>
 
 #include "base/progress.h"
+#include "gguf/tensor_sink.h"
 #include "kernels/device_encoder.h"
 
 namespace quern::cli {
@@ -19,7 +20,7 @@ inline constexpr char kDeviceHelp[] =
 // there.
 std::shared_ptr<DeviceEncoder> OpenDevice(const std::string& text, Progress& progress);
 
-// How many weights Stream takes at a time: many for a device, 0 (its own choice) without one.
-int64_t StreamPiece(const DeviceEncoder* device);
+// How many weights Stream takes at a time: many for a device that is at work.
+PieceWeights PiecesFor(const DeviceEncoder* device);
 
 }  // namespace quern::cli

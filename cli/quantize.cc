@@ -303,7 +303,7 @@ int Run(Options& options) {
   GgufSink sink(options.output, plan.metadata, source->tensors(),
                 options.force ? Overwrite::kReplace : Overwrite::kRefuse, plan.split);
   PlanProgress lines(*progress, plan);
-  Stream(*source, sink, lines, StreamPiece(device.get()));
+  Stream(*source, sink, lines, PiecesFor(device.get()));
   sink.Commit();
   if (options.json) {
     PrintJson(options, plan, sink.paths(), options.quality ? &meter : nullptr);

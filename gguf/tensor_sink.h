@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 
 #include "base/progress.h"
@@ -24,10 +25,13 @@ class TensorSink {
   virtual void Commit() = 0;
 };
 
+// How many weights a thread best takes next; 0: about a MB as they are written.
+using PieceWeights = std::function<int64_t()>;
+
 // Streams every tensor of `source` into `sink`, whose list must be source.tensors(), on all threads
-// and in about the file's order. A thread holds one piece: rows of `piece_weights` weights, or
-// where that is 0, of about a MB as they are written; one row at the least. Does not commit.
+// and in about the file's order. A thread holds one piece, of one row at the least. Does not
+// commit.
 void Stream(const TensorSource& source, TensorSink& sink, Progress& progress,
-            int64_t piece_weights = 0);
+            const PieceWeights& piece_weights = {});
 
 }  // namespace quern

@@ -85,6 +85,11 @@ void DeviceEncoder::Expect(int64_t weights) {
   expected_ += weights;
 }
 
+int64_t DeviceEncoder::PieceWeights() const {
+  std::lock_guard lock(mutex_);
+  return open_ > 0 && !given_up_ ? options_.weights : 0;
+}
+
 void DeviceEncoder::WaitForSlots() {
   if (opener_.joinable()) opener_.join();
 }

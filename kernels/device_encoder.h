@@ -60,8 +60,8 @@ class DeviceEncoder {
   // Until each slot has memory, or is known to get none; at once where the device was not started.
   void WaitForSlots();
 
-  // Weights that are best handed over together.
-  int64_t piece_weights() const { return options_.weights; }
+  // Weights that are best handed over together; 0 while no slot is open.
+  int64_t PieceWeights() const;
   bool CanEncode(Type type) const { return device_->CanEncode(type); }
 
  private:
@@ -117,7 +117,7 @@ class DeviceEncoder {
   std::shared_ptr<Device> device_;
   Note note_;
   Options options_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Slot>> slots_;
   DeviceShare share_;

@@ -32,7 +32,7 @@ std::shared_ptr<TensorSource> Three() {
 
 void WriteAll(const TensorSource& source, HfSink& sink) {
   NoProgress quiet;
-  Stream(source, sink, quiet, 2);
+  Stream(source, sink, quiet, [] { return 2; });
   sink.Commit();
 }
 

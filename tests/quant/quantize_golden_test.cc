@@ -109,7 +109,7 @@ std::string FileWith(const std::shared_ptr<GgufModel>& model, int threads,
   const auto source = SourceOf(model, plan);
   GgufSink sink(path, plan.metadata, source->tensors(), Overwrite::kRefuse, plan.split);
   NoProgress quiet;
-  Stream(*source, sink, quiet, 1 << 12);
+  Stream(*source, sink, quiet, [] { return 1 << 12; });
   sink.Commit();
   return testing::ReadText(path);
 }
