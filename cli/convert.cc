@@ -117,7 +117,7 @@ Job ModelJob(const Options& options, HfModel model, Progress& progress) {
   Job job;
   auto checkpoint = options.adapters.empty() ? OpenWeights(options.folder).tensors
                                              : Merged(options, model, job.merge, progress);
-  job.device = OpenDevice(options.device, progress);
+  if (!options.dry_run) job.device = OpenDevice(options.device, progress);
   ConvertedModel converted =
       ConvertModel(model, std::move(checkpoint), options.outtype, progress, job.device);
   job.file_type = converted.file_type;

@@ -12,7 +12,7 @@ namespace quern::cli {
 
 inline constexpr char kDeviceHelp[] =
     "What quantizes: cpu, cuda (a GPU and the processor), auto (cuda where there is one and it "
-    "pays), cuda:N";
+    "pays), cuda:N, auto:N";
 
 // The device that --device names, null for the processor alone: "cpu", "cuda", "auto", and "cuda:1"
 // or "auto:1" for a machine's second GPU. What goes wrong with it later is told to `progress`,

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <system_error>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -71,13 +74,18 @@ struct DeviceEncoder::Slot {
 DeviceEncoder::DeviceEncoder(std::shared_ptr<Device> device, Note note, Options options)
     : device_(std::move(device)), note_(std::move(note)), options_(options) {
   for (int i = 0; i < options_.slots; ++i) slots_.push_back(std::make_unique<Slot>());
-  if (options_.start == Start::kAtOnce) StartOpening();
+  started_ = options_.start == Start::kAtOnce;
+  if (started_) StartOpening();
 }
 
 DeviceEncoder::~DeviceEncoder() = default;
 
 void DeviceEncoder::StartOpening() {
-  opener_ = std::jthread([this](const std::stop_token& stop) { OpenSlots(stop); });
+  try {
+    opener_ = std::jthread([this](const std::stop_token& stop) { OpenSlots(stop); });
+  } catch (const std::system_error& error) {
+    GiveUp(error.what());
+  }
 }
 
 void DeviceEncoder::Expect(int64_t weights) {
@@ -129,42 +137,53 @@ std::optional<DeviceEncoder::Lease> DeviceEncoder::Take(const ShareKey& key) {
 }
 
 void DeviceEncoder::EncodedHere(const ShareKey& key, int64_t weights, double seconds) {
-  std::lock_guard lock(mutex_);
-  share_.Here(key, weights, seconds);
-  expected_ -= weights;
-  if (opener_.joinable() || options_.start == Start::kAtOnce || weights == 0) return;
-  const double left = seconds / static_cast<double>(weights) * static_cast<double>(expected_);
-  if (left / ThreadCount() > kStartSeconds) StartOpening();
+  {
+    std::lock_guard lock(mutex_);
+    share_.Here(key, weights, seconds);
+    expected_ -= weights;
+    if (started_ || weights == 0) return;
+    const double left = seconds / static_cast<double>(weights) * static_cast<double>(expected_);
+    started_ = left / ThreadCount() > kStartSeconds;
+    if (!started_) return;
+  }
+  StartOpening();
 }
 
 bool DeviceEncoder::Open(Slot& slot, int64_t weights, std::string why) {
-  SetOpen(slot, false);
+  if (!BeginOpening(slot)) return false;
   for (int64_t count = weights; count >= options_.least_weights; count /= 2) {
     try {
       slot.Clear();
       slot.Allocate(*device_, count);
-      SetOpen(slot, true);
+      EndOpening(slot, true);
       TellSmall(count);
       return true;
     } catch (const DeviceError& error) {
       why = error.what();
       if (error.kind() == DeviceError::Kind::kLost) break;
+    } catch (const std::bad_alloc& error) {
+      why = error.what();
     }
   }
   slot.Clear();
-  bool last;
-  {
-    std::lock_guard lock(mutex_);
-    last = open_ == 0;
-  }
-  if (last) GiveUp(why);
+  if (!EndOpening(slot, false)) GiveUp(why);
   return false;
 }
 
-void DeviceEncoder::SetOpen(Slot& slot, bool open) {
+bool DeviceEncoder::BeginOpening(Slot& slot) {
   std::lock_guard lock(mutex_);
-  open_ += static_cast<int>(open) - static_cast<int>(slot.open);
+  if (given_up_) return false;
+  ++opening_;
+  open_ -= static_cast<int>(std::exchange(slot.open, false));
+  return true;
+}
+
+bool DeviceEncoder::EndOpening(Slot& slot, bool open) {
+  std::lock_guard lock(mutex_);
+  --opening_;
   slot.open = open;
+  open_ += static_cast<int>(open);
+  return open_ + opening_ > 0;
 }
 
 void DeviceEncoder::TellSmall(int64_t weights) {

@@ -50,7 +50,7 @@ class DeviceEncoder {
   };
   using Note = std::function<void(std::string_view)>;
 
-  // `note` gets the word to the user; any thread may call it.
+  // `note` gets the word to the user; any thread may call it, and it throws nothing.
   DeviceEncoder(std::shared_ptr<Device> device, Note note, Options options);
   ~DeviceEncoder();
 
@@ -60,7 +60,8 @@ class DeviceEncoder {
   // Until each slot has memory, or is known to get none; at once where the device was not started.
   void WaitForSlots();
 
-  // Weights that are best handed over together; 0 while no slot is open.
+  // Weights that are best handed over together; 0 while no slot is open, and after the device is
+  // given up.
   int64_t PieceWeights() const;
   bool CanEncode(Type type) const { return device_->CanEncode(type); }
 
@@ -109,7 +110,10 @@ class DeviceEncoder {
   // Gives the slot buffers, for `weights` or fewer. Returns false where there is no memory for it.
   // `why` it has none of those that it had.
   bool Open(Slot& slot, int64_t weights, std::string why);
-  void SetOpen(Slot& slot, bool open);
+  // Returns false where the device is given up.
+  bool BeginOpening(Slot& slot);
+  // Returns whether there is a slot that is open or being opened.
+  bool EndOpening(Slot& slot, bool open);
   void TellSmall(int64_t weights);
   void Return(Lease& lease);
   void GiveUp(const std::string& why);
@@ -121,11 +125,13 @@ class DeviceEncoder {
   std::condition_variable returned_;
   std::vector<std::unique_ptr<Slot>> slots_;
   DeviceShare share_;
-  int open_ = 0;  // slots that have buffers
+  int open_ = 0;     // slots that have buffers
+  int opening_ = 0;  // slots that are getting them
   int waiting_ = 0;
   int64_t expected_ = 0;  // weights that are not encoded yet
   bool told_small_ = false;
   bool given_up_ = false;
+  bool started_ = false;
   std::jthread opener_;  // the last member: it ends first
 };
 

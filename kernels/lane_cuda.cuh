@@ -66,7 +66,7 @@ struct In<CudaLane> {
 
   HWY_INLINE In From(int i) const { return {bytes + i * (type == Type::kF32 ? 4 : 2), type}; }
 
-  // Elements [i, i + N), both multiples of 4.
+  // Elements [i, i + N): i a multiple of 8 where N is, else both of 4.
   template <int N>
   HWY_INLINE Held<N> Sub(int i) const {
     Held<N> held;

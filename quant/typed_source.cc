@@ -97,8 +97,7 @@ TypedSource::TypedSource(std::shared_ptr<const TensorSource> base, const std::ve
     QUERN_CHECK(size == 0 || size == tensors()[t].cols() * Slices(tensors()[t]));
     const auto largest = std::max_element(importance_[t].begin(), importance_[t].end());
     overflows_.push_back(size > 0 && *largest > kSafeImportance);
-    const bool encoded = tensors()[t].type != base_->tensors()[t].type;
-    if (device_ && encoded) device_->Expect(tensors()[t].rows() * tensors()[t].cols());
+    if (IsForDevice(t)) device_->Expect(tensors()[t].rows() * tensors()[t].cols());
   }
 }
 
@@ -134,8 +133,15 @@ void TypedSource::Copy(const Piece& piece) const {
   }
 }
 
+// Of numbers that stand for themselves the way to a device and back takes longer than the work.
+bool TypedSource::IsForDevice(size_t index) const {
+  const Type to = tensors()[index].type;
+  return device_ && to != base_->tensors()[index].type && IsQuantized(to) && device_->CanEncode(to);
+}
+
 void TypedSource::Encode(const Piece& piece) const {
-  const int64_t done = device_ ? EncodeOnDevice(piece) : 0;
+  const bool shared = IsForDevice(piece.index);
+  const int64_t done = shared ? EncodeOnDevice(piece) : 0;
   if (done == piece.count) return;
   const auto start = std::chrono::steady_clock::now();
   const TensorInfo& to = tensors()[piece.index];
@@ -144,7 +150,7 @@ void TypedSource::Encode(const Piece& piece) const {
   for (int64_t row = done; row < piece.count; row += step) {
     EncodeHere(PartOf(piece, row, std::min(step, piece.count - row)));
   }
-  if (device_) {
+  if (shared) {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
     device_->EncodedHere({to.type, !importance_[piece.index].empty()}, (piece.count - done) * cols,
                          took.count());
@@ -170,8 +176,6 @@ void TypedSource::EncodeHere(const Piece& piece) const {
 // Returns how many rows of the piece were done.
 int64_t TypedSource::EncodeOnDevice(const Piece& piece) const {
   const TensorInfo& to = tensors()[piece.index];
-  // Of numbers that stand for themselves the way there and back takes longer than the work.
-  if (!IsQuantized(to.type) || !device_->CanEncode(to.type)) return 0;
   auto lease = device_->Take({to.type, !importance_[piece.index].empty()});
   if (!lease) return 0;
   const Type from = base_->tensors()[piece.index].type;

@@ -48,6 +48,7 @@ class TypedSource : public TensorSource {
   };
   Piece PartOf(const Piece& piece, int64_t first, int64_t count) const;
   void Copy(const Piece& piece) const;
+  bool IsForDevice(size_t index) const;
   void Encode(const Piece& piece) const;
   void EncodeHere(const Piece& piece) const;
   int64_t EncodeOnDevice(const Piece& piece) const;

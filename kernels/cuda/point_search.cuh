@@ -28,7 +28,7 @@ class ThreadSlots {
 #ifdef __CUDA_ARCH__
     return *reinterpret_cast<float*>(Shared() + 4 * threadIdx.x + place);
 #else
-    return *reinterpret_cast<float*>(bytes_ + place);
+    return slots_[place / kStep];
 #endif
   }
   // Of the slot whose index are `bits` bits of the code from `from` on.
@@ -42,7 +42,7 @@ class ThreadSlots {
     const uint32_t place = (moved & mask) | 4 * threadIdx.x;
     return *reinterpret_cast<float*>(Shared() + first * kStep + place);
 #else
-    return *reinterpret_cast<float*>(bytes_ + first * kStep + (moved & mask));
+    return slots_[first + (moved & mask) / kStep];
 #endif
   }
 
@@ -53,7 +53,7 @@ class ThreadSlots {
     return reinterpret_cast<char*>(slots);
   }
 #else
-  alignas(4) char bytes_[kSlots * 4];
+  float slots_[kSlots];
 #endif
 };
 
@@ -89,7 +89,8 @@ HWY_INLINE void ForCodes(const uint16_t* codes, int count, const Offer& offer) {
   }
 }
 
-// Lists of four positions are short: a point's terms are made when it is looked at.
+// Lists of four positions are short: a point's terms are made when it is looked at. Their levels
+// always stand for the odd numbers, so in.levels is not asked.
 template <>
 struct NearestOf<CudaLane, 4> {
   static HWY_INLINE uint16_t Find(const TermInput& in, const uint16_t* codes,
@@ -108,7 +109,7 @@ struct NearestOf<CudaLane, 4> {
   }
 
  private:
-  // The levels stand for the odd numbers; half of one is made of the bits of 2^23 + level.
+  // Half of an odd number is made of the bits of 2^23 + level.
   static HWY_INLINE float Term(const TermInput& in, int p, uint32_t bits) {
     const int32_t sum = static_cast<int32_t>((bits & 7) | 0x4b000000);
     const float half = ScalarLane::FromBits(sum) - 8388607.5f;
@@ -168,9 +169,10 @@ struct NearestOf<CudaLane, 8> {
       nearest = nearer ? word >> from : nearest;
     });
     // Seven additions of numbers that are not negative, in any order, are off by 7 * 2^-24 of the
-    // sum at most, so the nearest is known if the next is 2^-20 farther. Of denormals that is not
-    // so.
-    sure &= next > best * (1 + 0x1p-20f) && best > 1e-30f && best < 1e30f;
+    // exact sum at most. So the walk's sum of a point and this one's are off by 14 * 2^-24 from
+    // each other, for two points that is 28, and the product is off by one more: with a margin of
+    // 32 the walk finds the same point nearest. All that where no product is denormal or infinite.
+    sure &= next > best * (1 + 0x1p-19f) && best > 1e-30f && best < 1e30f;
     if (!sure) return PointWalk::Nearest(in, codes, count, sums);
     return static_cast<uint16_t>(nearest);
   }

@@ -43,9 +43,10 @@ struct EncodeTile {
   static constexpr int kBytes = sizeof(typename Format::Block);
   static constexpr bool kHasGrid = requires { Format::kHasGrid; };
   static constexpr int kThreads = kHasGrid ? kGridThreads : kElems >= 256 ? 64 : 128;
-  // Of them there are to be so many to a multiprocessor, which limits a thread's registers to 128:
-  // a few values less in registers, and enough warps to hide what each waits for.
-  static constexpr int kBlocks = 512 / kThreads;
+  // Of blocks there are to be so many to a multiprocessor, which limits a thread's registers to
+  // 128: a few values less in registers, and enough warps to hide what each waits for. Those that
+  // search grids get 168: they find no room for more warps in shared memory.
+  static constexpr int kBlocks = (kHasGrid ? 384 : 512) / kThreads;
   static constexpr int kSharedBytes = (kThreads * kBytes + 15) / 16 * 16;
   static_assert(kSharedBytes <= kMostShared);
 

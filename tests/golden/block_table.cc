@@ -29,7 +29,6 @@ class SplitMix64 {
     return sum - 6;
   }
 
- private:
   uint64_t Next() {
     state_ += 0x9E3779B97F4A7C15u;
     uint64_t z = state_;
@@ -38,6 +37,7 @@ class SplitMix64 {
     return z ^ z >> 31;
   }
 
+ private:
   uint64_t state_;
 };
 
@@ -72,6 +72,20 @@ std::vector<float> BlockInput(size_t kind, uint64_t seed) {
   std::vector<float> weights(kBlockRows * kBlockCols);
   for (size_t i = 0; i < weights.size(); ++i) {
     weights[i] = Weight(kInputs.at(kind), random.NearNormal(), i);
+  }
+  return weights;
+}
+
+std::vector<float> TiedInput(uint64_t seed) {
+  SplitMix64 random(seed);
+  std::vector<float> weights(kBlockRows * kBlockCols);
+  for (float& w : weights) {
+    const uint64_t bits = random.Next();
+    // The bits of a float's number are in the order of the floats.
+    const float magnitude = 0.01f * static_cast<float>(1 + bits % 5);
+    const auto step = static_cast<uint32_t>(bits >> 8) % 3;
+    w = std::bit_cast<float>(std::bit_cast<uint32_t>(magnitude) + step - 1);
+    if (bits >> 63) w = -w;
   }
   return weights;
 }

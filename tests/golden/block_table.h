@@ -26,6 +26,9 @@ std::vector<std::string> BlockLines(Type type, uint64_t seed);
 
 std::vector<std::string_view> BlockInputNames();
 std::vector<float> BlockInput(size_t kind, uint64_t seed);
+// kBlockRows rows in which many points of a grid are equally far, or but for a last bit: magnitudes
+// of few odd multiples, some a float's step larger or smaller.
+std::vector<float> TiedInput(uint64_t seed);
 // kBlockCols values; empty for matrix 0, which is none.
 std::vector<float> BlockImportance(size_t matrix, uint64_t seed);
 

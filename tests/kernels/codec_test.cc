@@ -118,6 +118,17 @@ TEST_CASE("targets agree with the scalar lane at any number of rows") {
   }
 }
 
+TEST_CASE("targets agree with the scalar lane where points are equally far, or nearly") {
+  const TargetGuard guard;
+  const std::vector<float> weights = testing::TiedInput(3);
+  const std::vector<float> alike(kBlockCols, 1.0f);
+  for (const Type type : BlockTypes()) {
+    CAPTURE(NameOf(type));
+    CheckTargetsAgree(type, weights, kBlockCols, alike);
+    if (!NeedsImportance(type)) CheckTargetsAgree(type, weights, kBlockCols, {});
+  }
+}
+
 TEST_CASE("targets agree with the scalar lane on more blocks than are fitted at once") {
   const TargetGuard guard;
   std::vector<float> weights;

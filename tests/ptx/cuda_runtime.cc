@@ -12,6 +12,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "tests/ptx/machine.h"
@@ -20,6 +21,15 @@
 namespace quern::ptx {
 namespace {
 
+// What stands in an anonymous namespace has a number in its name that nvcc makes of the file's path
+// ("_GLOBAL__N__6095a2b9_9_floats_cu"), and an object from a compiler cache may come from another.
+std::string WithoutPath(std::string name) {
+  constexpr std::string_view kBefore = "_GLOBAL__N__";
+  const size_t at = name.find(kBefore);
+  if (at != name.npos) name.erase(at + kBefore.size(), 8);
+  return name;
+}
+
 class Gpu {
  public:
   static Gpu& Get() {
@@ -27,7 +37,7 @@ class Gpu {
     return gpu;
   }
 
-  void Register(const void* function, const char* name) { names_[function] = name; }
+  void Register(const void* function, const char* name) { names_[function] = WithoutPath(name); }
 
   cudaError_t Launch(const void* function, unsigned blocks, unsigned threads, void** arguments,
                      size_t shared_bytes) {
@@ -36,7 +46,7 @@ class Gpu {
     const auto name = names_.find(function);
     if (name == names_.end()) return cudaErrorInvalidDeviceFunction;
     const auto kernel = kernels_.find(name->second);
-    if (kernel == kernels_.end()) return cudaErrorInvalidDeviceFunction;
+    if (kernel == kernels_.end()) throw Fault("there is no PTX of " + name->second);
     // More than that a kernel has to be given beforehand.
     if (kernel->second->shared_bytes + shared_bytes > 48 * 1024) return cudaErrorInvalidValue;
     const auto* parameters = static_cast<const uint8_t*>(arguments[0]);
@@ -71,7 +81,7 @@ class Gpu {
     for (const auto& file : std::filesystem::directory_iterator(QUERN_PTX_DIR)) {
       if (file.path().extension() != ".ptx") continue;
       Program& program = programs_.emplace_back(Parse(testing::ReadText(file.path())));
-      for (const Kernel& kernel : program.kernels) kernels_[kernel.name] = &kernel;
+      for (const Kernel& kernel : program.kernels) kernels_[WithoutPath(kernel.name)] = &kernel;
       for (const auto& array : program.arrays) memory_.Add(array.data(), array.size() * 8);
     }
   }

@@ -55,5 +55,26 @@ TEST_CASE("the GPU's instructions encode and decode every type as the processor 
   }
 }
 
+// A tile has at most 128 blocks of 32 weights or 64 of 256.
+TEST_CASE("the GPU's instructions encode and decode more than a tile, and where points are alike") {
+  const std::vector<float> tied = testing::TiedInput(4);
+  const std::vector<float> alike(testing::kBlockCols, 1.0f);
+  std::vector<float> normal = BlockInput(0, 9);
+  const std::vector<float> more = BlockInput(0, 10);
+  normal.insert(normal.end(), more.begin(), more.begin() + testing::kBlockCols);
+  const std::vector<float> importance = BlockImportance(1, 9);
+  const auto check = [](Type type, std::span<const float> in, std::span<const float> weights) {
+    const Coded wanted = CodeWith("scalar", type, in, weights);
+    const Coded got = CodeWith("cuda", type, in, weights);
+    CHECK((got.bytes == wanted.bytes));
+    CHECK((got.weights == wanted.weights));
+  };
+  for (const Type type : testing::BlockTypes()) {
+    CAPTURE(NameOf(type));
+    check(type, normal, NeedsImportance(type) ? std::span(importance) : std::span<const float>());
+    check(type, std::span(tied).first(4 * testing::kBlockCols), alike);
+  }
+}
+
 }  // namespace
 }  // namespace quern

@@ -12,7 +12,7 @@ bool Memory::Holds(uint64_t address, size_t bytes) const {
   auto range = ranges_.upper_bound(address);
   if (range == ranges_.begin()) return false;
   --range;
-  return address + bytes <= range->second;
+  return bytes <= range->second - range->first && address <= range->second - bytes;
 }
 
 // The threads that have barriers and shared memory in common.
@@ -29,6 +29,7 @@ class Block {
   }
 
   void Run(unsigned index) {
+    std::ranges::fill(shared_, kGarbage);
     for (Thread& thread : threads_) Begin(thread, index);
     for (unsigned ended = 0; ended < launch_.threads;) {
       ++epoch_;
@@ -83,7 +84,8 @@ class Block {
         Touch(thread, i, address, bytes, writes);
         return reinterpret_cast<uint8_t*>(shared_.data()) + address;
       case Space::kLocal:
-        if (address - begin(thread.local_) + bytes > kernel_.local_bytes) break;
+        if (address - begin(thread.local_) > kernel_.local_bytes) break;
+        if (bytes > kernel_.local_bytes - (address - begin(thread.local_))) break;
         return reinterpret_cast<uint8_t*>(address);
       default:
         if (!memory_.Holds(address, bytes)) break;
@@ -93,6 +95,9 @@ class Block {
   }
 
  private:
+  // What memory holds before anything is written to it.
+  static constexpr uint64_t kGarbage = 0xcdcdcdcdcdcdcdcd;
+
   // Who touched a byte of shared memory last, and in which stretch between barriers.
   struct Touched {
     int64_t written = 0, read = 0;
@@ -104,7 +109,7 @@ class Block {
 
   void Begin(Thread& thread, unsigned index) {
     thread.registers_ = kernel_.registers;
-    thread.local_.assign((kernel_.local_bytes + 15) / 8, 0xcdcdcdcdcdcdcdcd);
+    thread.local_.assign((kernel_.local_bytes + 15) / 8, kGarbage);
     thread.registers_[Kernel::kThread] = thread.index_;
     thread.registers_[Kernel::kBlock] = index;
     thread.registers_[Kernel::kThreads] = launch_.threads;

@@ -73,6 +73,37 @@ TEST_CASE("what is out of bounds or not aligned is found in every memory") {
   CHECK(Has(RunKernel("ld.shared.v2.u32 {%r5, %r6}, [%r4];").fault, "thread 1: not aligned"));
 }
 
+TEST_CASE("memory below its beginning, or at the end of all, is out of bounds too") {
+  const std::string local = ".local .align 8 .b8 own[16];\nmov.u64 %rd4, own;\n";
+  CHECK(RunKernel(local + "st.local.u64 [%rd4+8], %rd2;").fault == "");
+  CHECK(Has(RunKernel(local + "st.local.u64 [%rd4+-8], %rd2;").fault, "out of bounds"));
+  CHECK(Has(RunKernel(local + "st.local.u64 [%rd4+16], %rd2;").fault, "out of bounds"));
+  CHECK(Has(RunKernel("ld.global.u64 %rd4, [-8];").fault, "out of bounds"));
+  CHECK(Has(RunKernel("ld.u64 %rd4, [-8];").fault, "out of bounds"));
+}
+
+TEST_CASE("shared memory that nobody has written holds nothing of use") {
+  const Outcome outcome = RunKernel("ld.shared.u32 %r5, [%r4];\nst.global.u32 [%rd3], %r5;");
+  CHECK(outcome.out[3] == 0xcdcdcdcd);
+}
+
+TEST_CASE("a text that is cut off or spoilt anywhere is a fault and nothing worse") {
+  const std::string whole = KernelOf(
+      "st.shared.u32 [%r4], %r1;\nsetp.eq.s32 %p1, %r1, 7;\n@%p1 bra $end;\n"
+      "mov.b64 %rd4, {%r1, %r2};\ndiv.u32 %r5, %r1, 3;\n$end:");
+  CHECK_NOTHROW(Parse(whole));
+  for (size_t size = 0; size < whole.size(); ++size) {
+    for (std::string text :
+         {whole.substr(0, size), whole.substr(0, size) + whole.substr(size + 1)}) {
+      try {
+        Parse(text);
+      } catch (const Fault&) {
+      }
+    }
+  }
+  CHECK(Has(RunKernel("div.u32 %r5, %r1, 0;").fault, "a division by 0"));
+}
+
 TEST_CASE("a barrier that some threads do not reach is found") {
   CHECK(Has(RunKernel("setp.eq.s32 %p1, %r1, 7;\n@%p1 ret;\nbar.sync 0;").fault, "a barrier"));
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <map>
@@ -22,10 +23,19 @@ bool StartsWith(std::string_view text, std::string_view with) {
   return text.substr(0, with.size()) == with;
 }
 
+constexpr std::string_view kBlanks = " \t\r\n";
+
+// Where `what` stands, which has to be there.
+size_t Find(std::string_view text, std::string_view what, size_t from = 0) {
+  const size_t at = text.find(what, from);
+  if (at == text.npos) throw Fault(fmt::format("'{}' is missing", what));
+  return at;
+}
+
 std::string_view Trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(" \t\n");
+  const size_t first = text.find_first_not_of(kBlanks);
   if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\n") + 1 - first);
+  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
 }
 
 // By the commas that stand in no brackets.
@@ -58,9 +68,10 @@ std::vector<std::string_view> SplitDots(std::string_view name) {
 
 // Bytes of a type's value, "s32".
 int BytesOf(std::string_view type) {
-  int bits = 0;
-  std::from_chars(type.data() + 1, type.data() + type.size(), bits);
-  return bits / 8;
+  for (const int bytes : {1, 2, 4, 8}) {
+    if (type.size() > 1 && type.substr(1) == std::to_string(8 * bytes)) return bytes;
+  }
+  throw Fault(fmt::format("'{}' is no type", type));
 }
 
 int64_t Number(std::string_view text) {
@@ -68,7 +79,9 @@ int64_t Number(std::string_view text) {
   int64_t value = 0;
   const char* begin = text.data() + (hex ? 2 : 0);
   const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value, hex ? 16 : 10);
-  if (error != std::errc() || end == begin) throw Fault(fmt::format("'{}' is no number", text));
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
+    throw Fault(fmt::format("'{}' is no number", text));
+  }
   return value;
 }
 
@@ -88,12 +101,18 @@ struct Array {
     if (at == text.npos || bracket == text.npos) throw Fault(fmt::format("'{}'", text));
     const auto aligned = text.substr(at + 7);
     align = static_cast<size_t>(Number(aligned.substr(0, aligned.find(' '))));
+    if (!std::has_single_bit(align)) throw Fault(fmt::format("alignment {}", align));
     element_bytes = BytesOf(text.substr(type + 1, begin - type - 1));
     name = Trimmed(text.substr(begin, bracket - begin));
     const auto size = text.substr(bracket + 1, text.find(']', bracket) - bracket - 1);
-    if (!size.empty()) bytes = static_cast<size_t>(Number(size) * element_bytes);
+    const int64_t count = size.empty() ? 0 : Number(size);
+    if (count < 0 || count > (1 << 24)) throw Fault(fmt::format("{} elements", count));
+    bytes = static_cast<size_t>(count * element_bytes);
     if (const size_t brace = text.find('{', bracket); brace != text.npos) {
-      values = Split(text.substr(brace + 1, text.find('}', brace) - brace - 1));
+      values = Split(text.substr(brace + 1, Find(text, "}", brace) - brace - 1));
+    }
+    if (values.size() * static_cast<size_t>(element_bytes) > bytes) {
+      throw Fault(fmt::format("too many values of {}", name));
     }
   }
 };
@@ -132,19 +151,19 @@ class Parser {
     while (!Rest().empty()) {
       line_ = LineOf(at_);
       try {
-        const size_t end = text_.find_first_of(";(\n", at_);
+        const size_t end = std::min(text_.find_first_of(";(\n", at_), text_.size());
         const std::string_view head = text_.substr(at_, end - at_);
         if (head.find(".entry") != head.npos) {
           Entry();
         } else if (StartsWith(head, ".version") || StartsWith(head, ".target") ||
                    StartsWith(head, ".address_size")) {
-          at_ = text_.find('\n', at_);
+          at_ = end;
         } else {
-          Declare(Trimmed(text_.substr(at_, text_.find(';', at_) - at_)));
-          at_ = text_.find(';', at_) + 1;
+          Declare(Trimmed(text_.substr(at_, Find(text_, ";", at_) - at_)));
+          at_ = Find(text_, ";", at_) + 1;
         }
-      } catch (const Fault& fault) {
-        throw Fault(fmt::format("line {}: {}", line_, fault.what()));
+      } catch (const std::exception& error) {
+        throw Fault(fmt::format("line {}: {}", line_, error.what()));
       }
     }
     return std::move(program_);
@@ -154,7 +173,7 @@ class Parser {
   // Goes on to what is neither blank nor comment.
   std::string_view Rest() {
     for (;;) {
-      at_ = std::min(text_.find_first_not_of(" \t\n", at_), text_.size());
+      at_ = std::min(text_.find_first_not_of(kBlanks, at_), text_.size());
       if (!StartsWith(text_.substr(at_), "//")) return text_.substr(at_);
       at_ = std::min(text_.find('\n', at_), text_.size());
     }
@@ -196,10 +215,10 @@ class Parser {
     constants_.clear();
     labels_.clear();
     jumps_.clear();
-    const size_t open = text_.find('(', at_), body = text_.find('{', at_);
-    const size_t name = text_.find(".entry", at_) + 6;
+    const size_t name = Find(text_, ".entry", at_) + 6, open = Find(text_, "(", name);
+    const size_t close = Find(text_, ")", open), body = Find(text_, "{", close);
     kernel_.name = Trimmed(text_.substr(name, open - name));
-    const std::string_view parameters = text_.substr(open + 1, text_.find(')', open) - open - 1);
+    const std::string_view parameters = text_.substr(open + 1, close - open - 1);
     symbols_ = globals_;
     if (parameters.find(".param") != parameters.npos) {
       const Array array(parameters);
@@ -227,10 +246,9 @@ class Parser {
         ++at_;
         continue;
       }
-      const size_t end = rest.find_first_of(rest[0] == '$' ? ":" : ";");
+      const size_t end = Find(rest, rest[0] == '$' ? ":" : ";");
       std::string text(rest.substr(0, end + (rest[0] == '$')));
-      std::replace(text.begin(), text.end(), '\t', ' ');
-      std::replace(text.begin(), text.end(), '\n', ' ');
+      for (const char blank : kBlanks) std::replace(text.begin(), text.end(), blank, ' ');
       statements.push_back({std::move(text), LineOf(at_)});
       at_ += end + 1;
     }
@@ -304,6 +322,7 @@ class Parser {
     made.step = StepOf(name);
     if (!made.step) throw Fault(fmt::format("unknown: '{}'", name));
     if (operands.empty() || name == "bar.sync") return;
+    if (operands[0][0] != '%') throw Fault(fmt::format("'{}' is no register", operands[0]));
     made.to[0] = Register(operands[0]);
     if (operands.size() > 6) throw Fault(fmt::format("too many operands of '{}'", name));
     for (size_t k = 1; k < operands.size(); ++k) made.from[k - 1] = Register(operands[k]);
@@ -312,7 +331,7 @@ class Parser {
   // "{%r1, %r2}" into registers; returns how many.
   uint8_t Registers(std::string_view vector, uint32_t (&registers)[5]) {
     const auto names = Split(vector.substr(1, vector.size() - 2));
-    if (names.size() > 4) throw Fault(fmt::format("'{}'", vector));
+    if (names.size() < 2 || names.size() > 4) throw Fault(fmt::format("'{}'", vector));
     for (size_t k = 0; k < names.size(); ++k) registers[k] = Register(names[k]);
     return static_cast<uint8_t>(names.size());
   }
@@ -365,6 +384,10 @@ class Parser {
     };
     if (const auto known = registers_.find(operand); known != registers_.end()) {
       return known->second;
+    }
+    if (operand.empty()) throw Fault("an operand is missing");
+    if (operand.find_first_of(".|", operand[0] == '%') != operand.npos) {
+      throw Fault(fmt::format("unknown: '{}'", operand));
     }
     if (operand[0] == '%') return registers_[std::string(operand)] = added(0);
     const uint64_t value = Constant(operand);

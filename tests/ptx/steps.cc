@@ -1,6 +1,7 @@
 #include "tests/ptx/steps.h"
 
 #include <algorithm>
+#include <cfenv>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -74,6 +75,21 @@ template <class T, auto op>
 constexpr auto kWrapping =
     [](auto... values) { return static_cast<T>(op(static_cast<uint64_t>(values)...)); };
 
+// The quotient of the least number and -1 wraps.
+template <class T>
+T Divide(T a, T b) {
+  if (b == 0) throw Fault("a division by 0");
+  if (std::is_signed_v<T> && b == static_cast<T>(-1))
+    return static_cast<T>(0 - static_cast<uint64_t>(a));
+  return static_cast<T>(a / b);
+}
+template <class T>
+T Remainder(T a, T b) {
+  if (b == 0) throw Fault("a division by 0");
+  if (std::is_signed_v<T> && b == static_cast<T>(-1)) return 0;
+  return static_cast<T>(a % b);
+}
+
 // A float's nearest whole number towards zero, the nearest that there is, 0 for no number.
 int32_t Truncate(float value) {
   if (value != value) return 0;
@@ -94,11 +110,14 @@ float Largest(float a, float b) {
   return Smaller(a, b) ? b : a;
 }
 
-// Rounded down; the sum of a product and a number of like size is exact as a double.
 float MultiplyAddDown(float a, float b, float c) {
-  const double sum = static_cast<double>(a) * b + c;
-  const auto nearest = static_cast<float>(sum);
-  return nearest > sum ? std::nextafter(nearest, -HUGE_VALF) : nearest;
+  const int before = std::fegetround();
+  std::fesetround(FE_DOWNWARD);
+  // Not moved before the change of the rounding, nor behind the next.
+  volatile float va = a, vb = b, vc = c;
+  volatile float result = std::fma(va, vb, vc);
+  std::fesetround(before);
+  return result;
 }
 
 uint32_t Permute(uint32_t a, uint32_t b, uint32_t selectors) {
@@ -133,8 +152,8 @@ void AddWhole(Steps& steps) {
   steps["mad.lo." + type] =
       Three<T, kWrapping<T, [](uint64_t a, uint64_t b, uint64_t c) { return a * b + c; }>>;
   steps["neg." + type] = One<T, kWrapping<T, [](uint64_t a) { return 0 - a; }>>;
-  steps["div." + type] = Two<T, [](T a, T b) { return static_cast<T>(a / b); }>;
-  steps["rem." + type] = Two<T, [](T a, T b) { return static_cast<T>(a % b); }>;
+  steps["div." + type] = Two<T, Divide<T>>;
+  steps["rem." + type] = Two<T, Remainder<T>>;
   steps["min." + type] = Two<T, [](T a, T b) { return std::min(a, b); }>;
   steps["max." + type] = Two<T, [](T a, T b) { return std::max(a, b); }>;
   steps["shr." + type] = Shift<T, [](T a, uint32_t n) {

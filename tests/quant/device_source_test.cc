@@ -156,7 +156,22 @@ TEST_CASE("a device is started only where that pays, if it may choose") {
     // What is left takes a microsecond each.
     CHECK(bench.device->queues == (left > 1000 ? 2 : 0));
     CHECK(encoder->Take(kKey).has_value() == (left > 1000));
+    encoder->EncodedHere(kKey, 1000, 1e-3);
+    encoder->WaitForSlots();
+    CHECK(bench.device->queues == (left > 1000 ? 2 : 0));
   }
+}
+
+TEST_CASE("work that is none for a device does not start it") {
+  Bench bench;
+  const auto encoder = bench.Starting(2, DeviceEncoder::Start::kIfItPays);
+  encoder->Expect(int64_t{1} << 40);
+  const MemoryTensor tensor = Wave({256, 40});
+  const TypedSource shared(SourceOf(tensor, Type::kF32), {Type::kBF16}, {}, nullptr, encoder);
+  const TypedSource alone(SourceOf(tensor, Type::kF32), {Type::kBF16});
+  CHECK(shared.ReadAll(0) == alone.ReadAll(0));
+  encoder->WaitForSlots();
+  CHECK(bench.device->queues == 0);
 }
 
 TEST_CASE("where the device's memory is short, slots become smaller, and the user hears of it") {
