@@ -1,3 +1,5 @@
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <csignal>
@@ -14,6 +16,8 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/say.h"
+#include "kernels/cuda/cuda_device.h"
+#include "kernels/targets.h"
 
 namespace quern::cli {
 namespace {
@@ -53,8 +57,18 @@ std::vector<std::string> ArgumentsOf(int argc, char** argv) {
   return arguments;
 }
 
+// For whoever reports something, or keeps a CI job the same.
+std::string Version() {
+  const CudaDevices gpus = FindCudaDevices();
+  return fmt::format(
+      "quern {}\nbytes: those of llama-quantize, August 2026\nprocessor: {}\nGPU: {}",
+      QUERN_VERSION, fmt::join(KernelTargets(), ", "),
+      gpus.count > 0 ? fmt::format("{} with CUDA", gpus.count) : gpus.why_none);
+}
+
 int ParseAndRun(int argc, char** argv) {
   CLI::App app(kAbout, "quern");
+  app.set_version_flag("--version", Version, "Print the version, and what it runs on here");
   std::function<int()> chosen;
   if (const Command* command = CalledAs(argv[0])) {
     app.name(command->name);
