@@ -31,16 +31,17 @@ std::shared_ptr<DeviceEncoder> OpenDevice(const std::string& text, Progress& pro
   if (kind != "cuda" && kind != "auto") FailDevice(text);
   const int index = ParseIndex(text, colon);
   const CudaDevices devices = FindCudaDevices();
-  if (kind == "auto" && index >= devices.count) return nullptr;
+  const bool chooses = kind == "auto";
+  if (chooses && index >= devices.count) return nullptr;
   if (devices.count == 0) {
     Fail(ErrorKind::kUnsupported, "--device {}: there is no GPU to use: {}", text,
          devices.why_none);
   }
   auto device = OpenCudaDevice(index);
   DeviceEncoder::Options settings;
-  if (kind == "auto") settings.start = DeviceEncoder::Start::kIfItPays;
-  progress.Note(fmt::format("quantizing with {}{}", device->name(),
-                            kind == "auto" ? " where that is faster" : ""));
+  if (chooses) settings.start = DeviceEncoder::Start::kIfItPays;
+  progress.Note(
+      fmt::format("quantizing with {}{}", device->name(), chooses ? " where that is faster" : ""));
   return std::make_shared<DeviceEncoder>(
       std::move(device), [&progress](std::string_view text) { progress.Note(text); }, settings);
 }

@@ -39,7 +39,7 @@ class Pieces {
     const int64_t weights = weights_ ? weights_() : 0;
     const int64_t rows = weights > 0 ? weights / std::max<int64_t>(tensor.cols(), 1)
                                      : bytes_ / std::max<int64_t>(tensor.row_bytes(), 1);
-    const Piece piece{tensor_, row_, std::clamp<int64_t>(rows, 1, tensors_[tensor_].rows() - row_)};
+    const Piece piece{tensor_, row_, std::clamp<int64_t>(rows, 1, tensor.rows() - row_)};
     row_ += piece.count;
     return piece;
   }

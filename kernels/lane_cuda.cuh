@@ -48,6 +48,29 @@ HWY_BEFORE_NAMESPACE();
 namespace quern {
 namespace HWY_NAMESPACE {
 
+// Two or four words of global memory, aligned to their size, that one instruction reads.
+template <int kWords>
+class Words {
+ public:
+  HWY_INLINE explicit Words(const void* at) {
+#ifdef __CUDA_ARCH__
+    if constexpr (kWords == 4) {
+      const uint4 four = __ldg(static_cast<const uint4*>(at));
+      words_[0] = four.x, words_[1] = four.y, words_[2] = four.z, words_[3] = four.w;
+    } else {
+      const uint2 two = __ldg(static_cast<const uint2*>(at));
+      words_[0] = two.x, words_[1] = two.y;
+    }
+#else
+    std::memcpy(words_, at, sizeof(words_));
+#endif
+  }
+  HWY_INLINE uint32_t operator[](int w) const { return words_[w]; }
+
+ private:
+  uint32_t words_[kWords];
+};
+
 // N weights that a thread has in registers, as long as loops over them are unrolled.
 template <int N>
 struct Held {
@@ -64,7 +87,7 @@ struct In<CudaLane> {
   const uint8_t* bytes;  // aligned to 8 elements
   Type type;             // f32, f16 or bf16
 
-  HWY_INLINE In From(int i) const { return {bytes + i * (type == Type::kF32 ? 4 : 2), type}; }
+  HWY_INLINE In From(int64_t i) const { return {bytes + i * (type == Type::kF32 ? 4 : 2), type}; }
 
   // Elements [i, i + N): i a multiple of 8 where N is, else both of 4.
   template <int N>
@@ -72,8 +95,10 @@ struct In<CudaLane> {
     Held<N> held;
     const uint8_t* at = From(i).bytes;
     if (type == Type::kF32) {
-      for (int k = 0; k < N; k += 4)
-        Take<4>(at + 4 * k, [&](int w, uint32_t bits) { held.values[k + w] = FromBits(bits); });
+      for (int k = 0; k < N; k += 4) {
+        const Words<4> words(at + 4 * k);
+        for (int w = 0; w < 4; ++w) held.values[k + w] = FromBits(words[w]);
+      }
     } else if (type == Type::kBF16) {
       Halves<N>(at, [&](int k, uint32_t half) { held.values[k] = FromBits(half << 16); });
     } else {
@@ -98,32 +123,16 @@ struct In<CudaLane> {
 #endif
   }
 
-  // keep(w, word) for each of kWords words.
-  template <int kWords, class Keep>
-  static HWY_INLINE void Take(const uint8_t* at, const Keep& keep) {
-    uint32_t words[kWords];
-#ifdef __CUDA_ARCH__
-    if constexpr (kWords == 4) {
-      const uint4 four = __ldg(reinterpret_cast<const uint4*>(at));
-      words[0] = four.x, words[1] = four.y, words[2] = four.z, words[3] = four.w;
-    } else {
-      const uint2 two = __ldg(reinterpret_cast<const uint2*>(at));
-      words[0] = two.x, words[1] = two.y;
-    }
-#else
-    std::memcpy(words, at, sizeof(words));
-#endif
-    for (int w = 0; w < kWords; ++w) keep(w, words[w]);
-  }
   // keep(i, half) for each of N halves.
   template <int N, class Keep>
   static HWY_INLINE void Halves(const uint8_t* at, const Keep& keep) {
     constexpr int kWords = N % 8 == 0 ? 4 : 2;
     for (int i = 0; i < N; i += 2 * kWords) {
-      Take<kWords>(at + 2 * i, [&](int w, uint32_t word) {
-        keep(i + 2 * w, word & 0xffff);
-        keep(i + 2 * w + 1, word >> 16);
-      });
+      const Words<kWords> words(at + 2 * i);
+      for (int w = 0; w < kWords; ++w) {
+        keep(i + 2 * w, words[w] & 0xffff);
+        keep(i + 2 * w + 1, words[w] >> 16);
+      }
     }
   }
 };

@@ -44,11 +44,10 @@ struct In {
   HWY_INLINE typename L::F operator[](int i) const {
     return L::Load(values + static_cast<size_t>(i) * L::kMax);
   }
-  HWY_INLINE In From(int i) const { return In{values + static_cast<size_t>(i) * L::kMax}; }
   // Elements [i, i + N), to be read over and over: a CUDA thread has a type of its own for them.
   template <int N>
   HWY_INLINE In Sub(int i) const {
-    return From(i);
+    return In{values + static_cast<size_t>(i) * L::kMax};
   }
   // Element i of one lane's block.
   HWY_INLINE float At(int i, int lane) const {

@@ -97,7 +97,7 @@ TypedSource::TypedSource(std::shared_ptr<const TensorSource> base, const std::ve
     QUERN_CHECK(size == 0 || size == tensors()[t].cols() * Slices(tensors()[t]));
     const auto largest = std::max_element(importance_[t].begin(), importance_[t].end());
     overflows_.push_back(size > 0 && *largest > kSafeImportance);
-    if (IsForDevice(t)) device_->Expect(tensors()[t].rows() * tensors()[t].cols());
+    if (IsForDevice(t)) device_->Expect(tensors()[t].elements());
   }
 }
 

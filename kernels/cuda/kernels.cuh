@@ -87,8 +87,7 @@ struct BlockFormat {
     }
   }
   static constexpr CudaFormat Entry() {
-    constexpr bool kHasGrid = requires { Format::kHasGrid; };
-    return {Format::kType, true, kHasGrid, Encode, Decode, EncodeHere, DecodeHere};
+    return {Format::kType, true, Encoding::kHasGrid, Encode, Decode, EncodeHere, DecodeHere};
   }
 };
 

@@ -57,20 +57,6 @@ class ThreadSlots {
 #endif
 };
 
-// Eight codes of a list, two to a word.
-struct EightCodes {
-  uint32_t words[4];
-
-  HWY_INLINE explicit EightCodes(const uint16_t* codes) {
-#ifdef __CUDA_ARCH__
-    const uint4 four = __ldg(reinterpret_cast<const uint4*>(codes));
-    words[0] = four.x, words[1] = four.y, words[2] = four.z, words[3] = four.w;
-#else
-    std::memcpy(words, codes, sizeof(words));
-#endif
-  }
-};
-
 // offer(word, from, listed) for the codes of a list, which are 16 bits of `word` from bit `from`
 // on. Lists begin at multiples of eight and have full eights in memory; in the last of them
 // `listed` tells which are of the list.
@@ -79,13 +65,13 @@ HWY_INLINE void ForCodes(const uint16_t* codes, int count, const Offer& offer) {
   static_assert(GridTable::kAlign == 8 && GridTable::kRun % 8 == 0);
   int n = 0;
   for (; n + 8 <= count; n += 8) {
-    const EightCodes eight(codes + n);
-    for (int k = 0; k < 8; ++k) offer(eight.words[k / 2], k % 2 * 16, true);
+    const Words<4> eight(codes + n);
+    for (int k = 0; k < 8; ++k) offer(eight[k / 2], k % 2 * 16, true);
   }
   if (n == count) return;
-  const EightCodes eight(codes + n);
+  const Words<4> eight(codes + n);
   for (int half = 0; half < 8 && n + half < count; half += 4) {
-    for (int k = half; k < half + 4; ++k) offer(eight.words[k / 2], k % 2 * 16, n + k < count);
+    for (int k = half; k < half + 4; ++k) offer(eight[k / 2], k % 2 * 16, n + k < count);
   }
 }
 
@@ -118,36 +104,10 @@ struct NearestOf<CudaLane, 4> {
   }
 };
 
-// The walk of NearestPointScalar over eight positions.
-struct PointWalk {
-  template <class Slots>
-  static HWY_INLINE uint16_t Nearest(const TermInput& in, const uint16_t* codes, int count,
-                                     Slots& terms) {
-    for (int l = 0; l < 3; ++l) {
-      const float level = in.scale * in.levels[l];
-      for (int p = 0; p < 8; ++p) {
-        const float difference = level - in.x[p];
-        terms.At((p * 4 + l) * Slots::kStep) = in.weights[p] * difference * difference;
-      }
-    }
-    float best = kFarthest;
-    uint32_t nearest = codes[0];
-    ForCodes(codes, count, [&](uint32_t word, int from, bool listed) {
-      float distance = terms.Look(0, word, from, 2);
-      for (int p = 1; p < 8; ++p) distance = distance + terms.Look(p * 4, word, from + p * 2, 2);
-      if (listed && distance < best) {
-        best = distance;
-        nearest = word >> from;
-      }
-    });
-    return static_cast<uint16_t>(nearest);
-  }
-};
-
 // In eight positions lists have up to some hundred points. So the terms of three, three and two
 // positions are summed up for all their levels before, and a point's distance is the sum of three
 // numbers. That is another order of additions, so its last bits may be others, and where these
-// matter the walk decides.
+// matter, which is rare, NearestPointScalar decides.
 template <>
 struct NearestOf<CudaLane, 8> {
   static HWY_INLINE uint16_t Find(const TermInput& in, const uint16_t* codes,
@@ -169,11 +129,12 @@ struct NearestOf<CudaLane, 8> {
       nearest = nearer ? word >> from : nearest;
     });
     // Seven additions of numbers that are not negative, in any order, are off by 7 * 2^-24 of the
-    // exact sum at most. So the walk's sum of a point and this one's are off by 14 * 2^-24 from
+    // exact sum at most. So that walk's sum of a point and this one's are off by 14 * 2^-24 from
     // each other, for two points that is 28, and the product is off by one more: with a margin of
-    // 32 the walk finds the same point nearest. All that where no product is denormal or infinite.
+    // 32 NearestPointScalar finds the same point nearest. All that where no product is denormal or
+    // infinite.
     sure &= next > best * (1 + 0x1p-19f) && best > 1e-30f && best < 1e30f;
-    if (!sure) return PointWalk::Nearest(in, codes, count, sums);
+    if (!sure) return NearestPointScalar<8>(in, codes, count);
     return static_cast<uint16_t>(nearest);
   }
 

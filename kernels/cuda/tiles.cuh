@@ -63,9 +63,9 @@ struct EncodeTile {
     AllThreads<kThreads>([&](int thread) {
       if (thread >= blocks) return;
       const int64_t block = first + thread;
-      const int bytes = call.from == Type::kF32 ? 4 : 2;
       Tile<CudaLane> work{};
-      work.x = {static_cast<const uint8_t*>(call.in) + block * kElems * bytes, call.from};
+      const In<CudaLane> weights{static_cast<const uint8_t*>(call.in), call.from};
+      work.x = weights.From(block * kElems);
       work.weighted = kWeighted;
       if (kWeighted) {
         const float* importance = call.importance + block % per_row * kElems;

@@ -275,18 +275,6 @@ inline QUERN_LANE void RoundGridScales(const Floats<L, kCount>& scale, int divis
   }
 }
 
-// The weights of the squares: importance * sqrt(mean + x^2), or x^2.
-template <class L, int N>
-HWY_INLINE void WeighOrSquare(const Tile<L>& tile, int first, typename L::F mean,
-                              Floats<L, N>& weights) {
-  const auto x = tile.x.template Sub<N>(first);
-  if (tile.weighted) {
-    WeighSquares<L, N>(tile.importance.template Sub<N>(first), x, mean, weights);
-  } else {
-    for (int i = 0; i < N; ++i) weights.Set(i, x[i] * x[i]);
-  }
-}
-
 // Sixteen levels of four bits in eight bytes.
 template <class L>
 HWY_INLINE void PackScalePairs(const Out<L>& out, int offset, const Ints<L, 16>& level) {

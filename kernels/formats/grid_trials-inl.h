@@ -63,14 +63,13 @@ class TrialSearch {
       const int last = std::countr_zero(ends);
       const int32_t number = numbers_[last];
       const GridTable::Choice choice = table_.choices[static_cast<size_t>(number)];
-      const uint16_t* points = choice.on_grid() ? nullptr : table_.codes + choice.first;
       if (!choice.on_grid() && !filled) {
         FillTerms(x, roots);
         filled = true;
       }
       for (int r = first / L::kMax; r <= last / L::kMax; ++r) {
         const I code = choice.on_grid() ? L::SetI(static_cast<int32_t>(choice.first) | kOnGrid)
-                                        : Nearest(r, points, static_cast<int>(choice.count));
+                                        : Nearest(r, choice);
         const auto here = L::Equal(L::LoadI(numbers_ + r * L::kMax), L::SetI(number));
         L::StoreI(L::Select(here, code, L::LoadI(codes + r * L::kMax)), codes + r * L::kMax);
       }
@@ -114,8 +113,10 @@ class TrialSearch {
   }
 
   // Four points at a time: a run is filled up with its first, which changes nothing.
-  HWY_INLINE I Nearest(int r, const uint16_t* points, int count) const {
+  HWY_INLINE I Nearest(int r, const GridTable::Choice& choice) const {
     static_assert(GridTable::kRun % 4 == 0);
+    const uint16_t* points = table_.codes + choice.first;
+    const auto count = static_cast<int>(choice.count);
     const float* terms = terms_ + r * L::kMax;
     F least = L::Set(kFarthest);
     I nearest = L::SetI(points[0]);

@@ -37,7 +37,7 @@ struct IQ1_M {
     for (int j = 0; j < 16; ++j) {
       const auto x = tile.x.template Sub<16>(16 * j);
       Iq1Fit<L, 16> fit(tile.grid);
-      WeighOrSquare<L, 16>(tile, 16 * j, mean, fit.weight);
+      WeighOrSquare<L, 16>(tile, 16 * j, x, mean, fit.weight);
       fit.split.scale = fit.Max(x);
       const M zero = fit.split.scale < L::Set(1e-7f);
       const Sorted<L, 16> sorted(x);
@@ -167,7 +167,7 @@ struct IQ1_M {
     Floats<L, 16> weight;
     for (int j = 0; j < 16; ++j) {
       const auto x = tile.x.template Sub<16>(16 * j);
-      WeighOrSquare<L, 16>(tile, 16 * j, mean, weight);
+      WeighOrSquare<L, 16>(tile, 16 * j, x, mean, weight);
       const F factor = L::ToFloat(rounded.level[j] + rounded.level[j] + L::SetI(1));
       for (int k = 0; k < 2; ++k) {
         const auto plus = k == 0 ? FirstAdds<L>(variant[j]) : SecondAdds<L>(variant[j]);

@@ -36,7 +36,7 @@ struct IQ3_S {
     I slot = L::SetI(0);
     for (int group = 0; group < 8; ++group) {
       const auto x = tile.x.template Sub<32>(32 * group);
-      WeighOrSquare<L, 32>(tile, 32 * group, mean, fit.weight);
+      WeighOrSquare<L, 32>(tile, 32 * group, x, mean, fit.weight);
       fit.Load(x, false);
       const auto skipped = fit.max == L::Set(0);
       fit.scale = fit.max / L::Set(15);

@@ -33,7 +33,7 @@ struct IQ3_XXS {
     Ints<L, 8> signs;
     for (int group = 0; group < 8; ++group) {
       const auto x = tile.x.template Sub<32>(32 * group);
-      WeighOrSquare<L, 32>(tile, 32 * group, mean, fit.weight);
+      WeighOrSquare<L, 32>(tile, 32 * group, x, mean, fit.weight);
       fit.Load(x, true);
       const auto skipped = fit.max < L::Set(1e-8f);
       fit.scale = fit.max / L::Set(15);

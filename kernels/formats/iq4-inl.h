@@ -78,17 +78,6 @@ inline QUERN_LANE typename L::F FitIq4(const X& x, const Floats<L, 32>& weights)
   return L::Select(extreme.magnitude < L::Set(kZeroGroup), L::Set(0), scale);
 }
 
-// The weights of the squares: importance * sqrt(mean + x^2), or x^2.
-template <class L, class X>
-HWY_INLINE void WeighIq4(const Tile<L>& tile, int first, const X& x, typename L::F mean,
-                         Floats<L, 32>& weights) {
-  if (tile.weighted) {
-    WeighSquares<L, 32>(tile.importance.template Sub<32>(first), x, mean, weights);
-  } else {
-    for (int i = 0; i < 32; ++i) weights.Set(i, x[i] * x[i]);
-  }
-}
-
 template <class L, class X>
 HWY_INLINE void PackIq4(const Out<L>& out, int offset, const X& x, typename L::F inverse) {
   Ints<L, 32> codes;

@@ -27,7 +27,7 @@ struct IQ4_NL {
     F sum = L::Set(0);
     for (int i = 0; i < 32; ++i) sum = sum + x[i] * x[i];
     Floats<L, 32> weights;
-    WeighIq4<L>(tile, 0, x, sum * L::Set(2.0f / 32), weights);
+    WeighOrSquare<L, 32>(tile, 0, x, sum * L::Set(2.0f / 32), weights);
     const F d = FitIq4<L>(x, weights);
     tile.out.Half(0, ToHalf<L>(d));
     PackIq4<L>(tile.out, 2, x, InverseOrZero<L>(d));

@@ -31,7 +31,7 @@ struct IQ4_XS {
     F max = L::Set(0), magnitude = L::Set(0);
     for (int group = 0; group < 8; ++group) {
       const auto x = tile.x.template Sub<32>(32 * group);
-      WeighIq4<L>(tile, 32 * group, x, mean, weights);
+      WeighOrSquare<L, 32>(tile, 32 * group, x, mean, weights);
       const F s = FitIq4<L>(x, weights);
       scale.Set(group, s);
       max = L::Select(L::Abs(s) > magnitude, s, max);

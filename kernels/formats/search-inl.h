@@ -44,6 +44,17 @@ HWY_INLINE void WeighSquares(const X& importance, const X& x, typename L::F mean
   for (int i = 0; i < N; ++i) weights.Set(i, importance[i] * L::Sqrt(mean + x[i] * x[i]));
 }
 
+// The same for the weights x from `first` on, or x^2 where there is no importance matrix.
+template <class L, int N, class X>
+HWY_INLINE void WeighOrSquare(const Tile<L>& tile, int first, const X& x, typename L::F mean,
+                              Floats<L, N>& weights) {
+  if (tile.weighted) {
+    WeighSquares<L, N>(tile.importance.template Sub<N>(first), x, mean, weights);
+  } else {
+    for (int i = 0; i < N; ++i) weights.Set(i, x[i] * x[i]);
+  }
+}
+
 // The weight of the largest magnitude, the first of them, and that magnitude.
 template <class L>
 struct Extreme {
