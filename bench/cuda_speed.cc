@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "bench/encode_types.h"
 #include "kernels/codec.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/half.h"
@@ -151,17 +152,7 @@ int Run(const std::vector<std::string_view>& names) {
     fmt::print("no GPU: {}\n", devices.why_none);
     return 0;
   }
-  std::vector<Type> types;
-  for (const std::string_view name : names) {
-    const auto type = TypeFromName(name);
-    if (!type || !IsQuantized(*type) || !CanEncode(*type)) {
-      Fail(ErrorKind::kUsage, "'{}' is no type to quantize to", name);
-    }
-    types.push_back(*type);
-  }
-  for (const TypeInfo& info : kTypes) {
-    if (names.empty() && IsQuantized(info.type) && CanEncode(info.type)) types.push_back(info.type);
-  }
+  const std::vector<Type> types = TypesToMeasure(names, IsEncodedQuantized);
   Speed speed;
   speed.PrintCopies();
   for (const Type type : types) {
@@ -174,11 +165,4 @@ int Run(const std::vector<std::string_view>& names) {
 }  // namespace
 }  // namespace quern
 
-int main(int argc, char** argv) {
-  try {
-    return quern::Run({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return quern::RunProgram(argc, argv, quern::Run); }

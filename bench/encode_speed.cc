@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "bench/encode_types.h"
 #include "kernels/codec.h"
 #include "kernels/half.h"
 #include "kernels/targets.h"
@@ -70,28 +71,11 @@ int Run(std::vector<std::string_view> args) {
     }
     args.erase(args.begin(), args.begin() + 2);
   }
-  std::vector<Type> types;
-  for (const std::string_view name : args) {
-    const auto type = TypeFromName(name);
-    if (!type || !CanEncode(*type))
-      Fail(ErrorKind::kBadInput, "'{}' is no type to encode to", name);
-    types.push_back(*type);
-  }
-  for (const TypeInfo& info : kTypes) {
-    if (args.empty() && CanEncode(info.type)) types.push_back(info.type);
-  }
-  Print(types);
+  Print(TypesToMeasure(args, CanEncode));
   return 0;
 }
 
 }  // namespace
 }  // namespace quern
 
-int main(int argc, char** argv) {
-  try {
-    return quern::Run({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return quern::RunProgram(argc, argv, quern::Run); }

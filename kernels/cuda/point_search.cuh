@@ -129,9 +129,9 @@ struct NearestOf<CudaLane, 8> {
       nearest = nearer ? word >> from : nearest;
     });
     // Seven additions of numbers that are not negative, in any order, are off by 7 * 2^-24 of the
-    // exact sum at most. So that walk's sum of a point and this one's are off by 14 * 2^-24 from
-    // each other, for two points that is 28, and the product is off by one more: with a margin of
-    // 32 NearestPointScalar finds the same point nearest. All that where no product is denormal or
+    // exact sum at most. So NearestPointScalar's sum of a point and this one's are off by 14 *
+    // 2^-24 from each other, for two points that is 28, and the product is off by one more: with a
+    // margin of 32 the same point is nearest there. All that where no product is denormal or
     // infinite.
     sure &= next > best * (1 + 0x1p-19f) && best > 1e-30f && best < 1e30f;
     if (!sure) return NearestPointScalar<8>(in, codes, count);

@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 #include <cstring>
 #include <map>
 
 #include "tests/ptx/steps.h"
+#include "tests/ptx/text.h"
 
 namespace quern::ptx {
 namespace {
@@ -17,104 +17,6 @@ namespace {
 struct Statement {
   std::string text;
   int line;
-};
-
-bool StartsWith(std::string_view text, std::string_view with) {
-  return text.substr(0, with.size()) == with;
-}
-
-constexpr std::string_view kBlanks = " \t\r\n";
-
-// Where `what` stands, which has to be there.
-size_t Find(std::string_view text, std::string_view what, size_t from = 0) {
-  const size_t at = text.find(what, from);
-  if (at == text.npos) throw Fault(fmt::format("'{}' is missing", what));
-  return at;
-}
-
-std::string_view Trimmed(std::string_view text) {
-  const size_t first = text.find_first_not_of(kBlanks);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlanks) + 1 - first);
-}
-
-// By the commas that stand in no brackets.
-std::vector<std::string_view> Split(std::string_view text) {
-  std::vector<std::string_view> parts;
-  int depth = 0;
-  size_t begin = 0;
-  for (size_t i = 0; i <= text.size(); ++i) {
-    const char c = i < text.size() ? text[i] : ',';
-    depth += c == '{' || c == '[' || c == '(';
-    depth -= c == '}' || c == ']' || c == ')';
-    if (c != ',' || depth > 0) continue;
-    if (const auto part = Trimmed(text.substr(begin, i - begin)); !part.empty()) {
-      parts.push_back(part);
-    }
-    begin = i + 1;
-  }
-  return parts;
-}
-
-std::vector<std::string_view> SplitDots(std::string_view name) {
-  std::vector<std::string_view> parts;
-  for (size_t begin = 0; begin <= name.size();) {
-    const size_t dot = std::min(name.find('.', begin), name.size());
-    parts.push_back(name.substr(begin, dot - begin));
-    begin = dot + 1;
-  }
-  return parts;
-}
-
-// Bytes of a type's value, "s32".
-int BytesOf(std::string_view type) {
-  for (const int bytes : {1, 2, 4, 8}) {
-    if (type.size() > 1 && type.substr(1) == std::to_string(8 * bytes)) return bytes;
-  }
-  throw Fault(fmt::format("'{}' is no type", type));
-}
-
-int64_t Number(std::string_view text) {
-  const bool hex = StartsWith(text, "0x");
-  int64_t value = 0;
-  const char* begin = text.data() + (hex ? 2 : 0);
-  const auto [end, error] = std::from_chars(begin, text.data() + text.size(), value, hex ? 16 : 10);
-  if (error != std::errc() || end != text.data() + text.size() || text.empty()) {
-    throw Fault(fmt::format("'{}' is no number", text));
-  }
-  return value;
-}
-
-// ".shared .align 4 .b8 name[4096]", also with "= {...}".
-struct Array {
-  std::string name;
-  size_t align = 1;
-  int element_bytes = 1;
-  size_t bytes = 0;
-  std::vector<std::string_view> values;
-
-  explicit Array(std::string_view text) {
-    const size_t at = text.find(".align ");
-    const size_t type = text.find(".b", at);
-    const size_t begin = text.find_first_of(" \t", type);
-    const size_t bracket = text.find('[', begin);
-    if (at == text.npos || bracket == text.npos) throw Fault(fmt::format("'{}'", text));
-    const auto aligned = text.substr(at + 7);
-    align = static_cast<size_t>(Number(aligned.substr(0, aligned.find(' '))));
-    if (!std::has_single_bit(align)) throw Fault(fmt::format("alignment {}", align));
-    element_bytes = BytesOf(text.substr(type + 1, begin - type - 1));
-    name = Trimmed(text.substr(begin, bracket - begin));
-    const auto size = text.substr(bracket + 1, text.find(']', bracket) - bracket - 1);
-    const int64_t count = size.empty() ? 0 : Number(size);
-    if (count < 0 || count > (1 << 24)) throw Fault(fmt::format("{} elements", count));
-    bytes = static_cast<size_t>(count * element_bytes);
-    if (const size_t brace = text.find('{', bracket); brace != text.npos) {
-      values = Split(text.substr(brace + 1, Find(text, "}", brace) - brace - 1));
-    }
-    if (values.size() * static_cast<size_t>(element_bytes) > bytes) {
-      throw Fault(fmt::format("too many values of {}", name));
-    }
-  }
 };
 
 Unit UnitOf(const Instruction& made, std::string_view name) {
@@ -155,8 +57,8 @@ class Parser {
         const std::string_view head = text_.substr(at_, end - at_);
         if (head.find(".entry") != head.npos) {
           Entry();
-        } else if (StartsWith(head, ".version") || StartsWith(head, ".target") ||
-                   StartsWith(head, ".address_size")) {
+        } else if (head.starts_with(".version") || head.starts_with(".target") ||
+                   head.starts_with(".address_size")) {
           at_ = end;
         } else {
           Declare(Trimmed(text_.substr(at_, Find(text_, ";", at_) - at_)));
@@ -174,7 +76,7 @@ class Parser {
   std::string_view Rest() {
     for (;;) {
       at_ = std::min(text_.find_first_not_of(kBlanks, at_), text_.size());
-      if (!StartsWith(text_.substr(at_), "//")) return text_.substr(at_);
+      if (!text_.substr(at_).starts_with("//")) return text_.substr(at_);
       at_ = std::min(text_.find('\n', at_), text_.size());
     }
   }
@@ -259,7 +161,7 @@ class Parser {
       if (std::ranges::any_of(statements, uses)) AddShared(array);
     }
     for (const Statement& s : statements) {
-      if (StartsWith(s.text, ".shared")) AddShared(Array(s.text));
+      if (s.text.starts_with(".shared")) AddShared(Array(s.text));
     }
     kernel_.shared_bytes = (kernel_.shared_bytes + 15) / 16 * 16;
     if (!extern_shared_.empty()) symbols_[extern_shared_] = kernel_.shared_bytes;
@@ -279,7 +181,7 @@ class Parser {
     if (text[0] == '$') {
       labels_[std::string(text.substr(0, text.size() - 1))] =
           static_cast<uint32_t>(kernel_.instructions.size());
-    } else if (StartsWith(text, ".local")) {
+    } else if (text.starts_with(".local")) {
       const Array array(text);
       kernel_.local_bytes = array.bytes;
       registers_[array.name] = Kernel::kLocalMemory;
@@ -307,15 +209,15 @@ class Parser {
 
   void DecodeOperation(std::string_view name, const std::vector<std::string_view>& operands,
                        Instruction& made) {
-    if (StartsWith(name, "ld.") || StartsWith(name, "st.")) {
+    if (name.starts_with("ld.") || name.starts_with("st.")) {
       return DecodeAccess(name, operands, made);
     }
-    if (StartsWith(name, "bra")) {
+    if (name.starts_with("bra")) {
       jumps_.emplace_back(kernel_.instructions.size(), operands.at(0));
       made.step = StepOf("bra");
       return;
     }
-    if (StartsWith(name, "mov.b") && operands.size() == 2 &&
+    if (name.starts_with("mov.b") && operands.size() == 2 &&
         (operands[0][0] == '{' || operands[1][0] == '{')) {
       return DecodeVectorMove(BytesOf(name.substr(4)), operands, made);
     }
@@ -396,7 +298,7 @@ class Parser {
   }
   uint64_t Constant(std::string_view text) const {
     if (const auto known = symbols_.find(text); known != symbols_.end()) return known->second;
-    if (!StartsWith(text, "0f") && !StartsWith(text, "0d")) {
+    if (!text.starts_with("0f") && !text.starts_with("0d")) {
       return static_cast<uint64_t>(Number(text));
     }
     uint64_t bits = 0;

@@ -6,11 +6,10 @@
 // compiling merges some of them.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <random>
 #include <vector>
 
-#include "base/error.h"
+#include "bench/encode_types.h"
 #include "kernels/codec.h"
 #include "kernels/cuda/cuda_device.h"
 #include "kernels/half.h"
@@ -68,14 +67,13 @@ class Counter {
 };
 
 int Run(const std::vector<std::string_view>& names) {
+  const std::vector<Type> types = TypesToMeasure(names, IsEncodedQuantized);
   fmt::print("{:8} {:>6} {:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}\n", "type", "matrix", "all",
              "float", "whole", "shared", "global", "local", "other");
   Counter counter;
-  for (const TypeInfo& info : kTypes) {
-    if (!IsQuantized(info.type) || !CanEncode(info.type)) continue;
-    if (!names.empty() && std::ranges::find(names, info.name) == names.end()) continue;
-    if (!NeedsImportance(info.type)) counter.Print(info.type, false);
-    counter.Print(info.type, true);
+  for (const Type type : types) {
+    if (!NeedsImportance(type)) counter.Print(type, false);
+    counter.Print(type, true);
   }
   return 0;
 }
@@ -83,11 +81,4 @@ int Run(const std::vector<std::string_view>& names) {
 }  // namespace
 }  // namespace quern
 
-int main(int argc, char** argv) {
-  try {
-    return quern::Run({argv + 1, argv + argc});
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "error: {}\n", error.what());
-    return 1;
-  }
-}
+int main(int argc, char** argv) { return quern::RunProgram(argc, argv, quern::Run); }
